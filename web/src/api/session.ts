@@ -1,0 +1,46 @@
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { api, setCsrf } from "./client";
+import { asProblem } from "./problem";
+import type { Directory, Session } from "./types";
+
+/** `null` means: nobody is signed in. */
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  queryFn: async ({ signal }): Promise<Session | null> => {
+    try {
+      const session = await api.get<Session>("/session", { signal });
+      setCsrf(session.csrf);
+      return session;
+    } catch (error) {
+      if (asProblem(error).status === 401) return null;
+      throw error;
+    }
+  },
+  staleTime: Infinity,
+  gcTime: Infinity,
+  retry: false,
+});
+
+export const directoryQuery = queryOptions({
+  queryKey: ["directory"],
+  queryFn: ({ signal }) => api.get<Directory>("/directory", { signal }),
+  staleTime: 10 * 60_000,
+  gcTime: Infinity,
+});
+
+/** The signed-in session; screens below the shell can rely on it. */
+export function useSession(): Session {
+  const { data } = useQuery(sessionQuery);
+  if (!data) throw new Error("session.missing");
+  return data;
+}
+
+export function useDirectory(): Directory | undefined {
+  return useQuery(directoryQuery).data;
+}
+
+/** True when the policy allows the signed-in user at least one of the actions. */
+export function useMay(): (...actions: string[]) => boolean {
+  const { data } = useQuery(sessionQuery);
+  return (...actions) => actions.some((action) => data?.actions.includes(action) ?? false);
+}
