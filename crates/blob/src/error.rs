@@ -1,0 +1,50 @@
+use mingying_kernel::{Coded, ErrorKind};
+use std::io;
+
+/// What the store of blobs can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// No room, or less than the configured reserve. What was sent is not kept; it works again when there is room.
+    #[error("blob storage is full")]
+    StorageFull,
+    /// A pack, record or spool file that is not what its header says.
+    #[error("corrupt: {0}")]
+    Corrupt(&'static str),
+    #[error("no such blob")]
+    NotFound,
+    #[error("blob store is closed")]
+    Closed,
+    #[error("blob storage: {0}")]
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for BlobError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
+            io::ErrorKind::NotFound => Self::NotFound,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl Coded for BlobError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::StorageFull => ErrorKind::StorageFull,
+            Self::NotFound => ErrorKind::NotFound,
+            Self::Closed => ErrorKind::Unavailable,
+            Self::Corrupt(_) | Self::Io(_) => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::StorageFull => "blob.full",
+            Self::Corrupt(_) => "blob.corrupt",
+            Self::NotFound => "not_found",
+            Self::Closed => "blob.closed",
+            Self::Io(_) => "blob.io",
+        }
+    }
+}
