@@ -68,12 +68,7 @@ export function maxFrameBytes(manifest: Manifest): number {
   return largest * 2 + 65536;
 }
 
-const NATIVE = new Set([
-  '1.2.840.10008.1.2',
-  '1.2.840.10008.1.2.1',
-  '1.2.840.10008.1.2.1.99',
-  '1.2.840.10008.1.2.2',
-]);
+const NATIVE = new Set(["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"]);
 
 /** Native little or big endian pixels: no codec is needed. */
 export function isNative(transferSyntax: string): boolean {
@@ -81,16 +76,16 @@ export function isNative(transferSyntax: string): boolean {
 }
 
 export function isBigEndian(transferSyntax: string): boolean {
-  return transferSyntax === '1.2.840.10008.1.2.2';
+  return transferSyntax === "1.2.840.10008.1.2.2";
 }
 
 const LOSSY = new Set([
-  '1.2.840.10008.1.2.4.50',
-  '1.2.840.10008.1.2.4.51',
-  '1.2.840.10008.1.2.4.81',
-  '1.2.840.10008.1.2.4.91',
-  '1.2.840.10008.1.2.4.203',
-  '1.2.840.10008.1.2.4.112',
+  "1.2.840.10008.1.2.4.50",
+  "1.2.840.10008.1.2.4.51",
+  "1.2.840.10008.1.2.4.81",
+  "1.2.840.10008.1.2.4.91",
+  "1.2.840.10008.1.2.4.203",
+  "1.2.840.10008.1.2.4.112",
 ]);
 
 /**

@@ -1,4 +1,4 @@
-import type { ManifestInstance } from './manifest';
+import type { ManifestInstance } from "./manifest";
 
 export type GreyPixels = Uint8Array | Int16Array | Uint16Array | Float32Array;
 
@@ -14,11 +14,7 @@ export interface Grey {
  * value that BitsStored allows, so that all frames of a series share it and textures
  * are reused.
  */
-export function greyFromNative(
-  bytes: Uint8Array<ArrayBuffer>,
-  instance: ManifestInstance,
-  bigEndian: boolean,
-): Grey {
+export function greyFromNative(bytes: Uint8Array<ArrayBuffer>, instance: ManifestInstance, bigEndian: boolean): Grey {
   const count = instance.rows * instance.columns;
   const source = storedValues(bytes, instance, bigEndian, count);
   return rescale(source, instance, count);
@@ -37,9 +33,7 @@ function storedValues(
   }
   if (instance.bits_allocated <= 8) {
     const usable = bytes.subarray(0, count);
-    return instance.signed
-      ? new Int8Array(usable.buffer, usable.byteOffset, usable.length)
-      : usable;
+    return instance.signed ? new Int8Array(usable.buffer, usable.byteOffset, usable.length) : usable;
   }
   const width = instance.bits_allocated / 8;
   const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
@@ -73,7 +67,7 @@ function swap(bytes: Uint8Array, width: number): void {
 }
 
 /** The range of values that BitsStored and the sign allow. */
-export function storedRange(instance: Pick<ManifestInstance, 'bits_stored' | 'signed'>): [number, number] {
+export function storedRange(instance: Pick<ManifestInstance, "bits_stored" | "signed">): [number, number] {
   const bits = Math.max(1, instance.bits_stored);
   return instance.signed ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
 }
@@ -85,19 +79,29 @@ export function rescale(source: ArrayLike<number>, instance: ManifestInstance, c
   const a = low * slope + intercept;
   const b = high * slope + intercept;
   const integral = Number.isInteger(slope) && Number.isInteger(intercept);
-  const out = allocate(integral, Math.min(a, b), Math.max(a, b), count);
   const length = Math.min(count, source.length);
-  const shift = 32 - instance.bits_stored;
+  const up = 31 - Math.min(31, instance.high_bit);
+  const down = 32 - Math.min(32, instance.bits_stored);
   let min = Number.POSITIVE_INFINITY;
   let max = Number.NEGATIVE_INFINITY;
   // Bits above BitsStored may carry overlays or noise (PS3.5 8.1.1): they are cut off,
   // and signed values are extended from HighBit. Only done when there are such bits.
-  const trim = instance.bits_stored < instance.bits_allocated && instance.bits_stored < 32;
+  const trim = instance.bits_stored < instance.bits_allocated && instance.bits_allocated > 1;
   const signed = instance.signed;
+  let lowest = Math.min(a, b);
+  let highest = Math.max(a, b);
+  if (integral && (lowest < -32768 || highest > 65535 || (lowest < 0 && highest > 32767))) {
+    // 16 stored bits with an intercept overflow the 16-bit types in theory only: look at
+    // the real values before paying twice the memory for floats.
+    const actual = range(source, length, trim, signed, up, down);
+    lowest = Math.min(actual[0] * slope, actual[1] * slope) + intercept;
+    highest = Math.max(actual[0] * slope, actual[1] * slope) + intercept;
+  }
+  const out = allocate(integral, lowest, highest, count);
   for (let i = 0; i < length; i += 1) {
     let value = source[i] as number;
     if (trim) {
-      value = signed ? (value << shift) >> shift : (value << shift) >>> shift;
+      value = signed ? (value << up) >> down : (value << up) >>> down;
     }
     value = value * slope + intercept;
     out[i] = value;
@@ -109,6 +113,31 @@ export function rescale(source: ArrayLike<number>, instance: ManifestInstance, c
     }
   }
   return length === 0 ? { pixels: out, min: 0, max: 0 } : { pixels: out, min, max };
+}
+
+function range(
+  source: ArrayLike<number>,
+  length: number,
+  trim: boolean,
+  signed: boolean,
+  up: number,
+  down: number,
+): [number, number] {
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < length; i += 1) {
+    let value = source[i] as number;
+    if (trim) {
+      value = signed ? (value << up) >> down : (value << up) >>> down;
+    }
+    if (value < min) {
+      min = value;
+    }
+    if (value > max) {
+      max = value;
+    }
+  }
+  return length === 0 ? [0, 0] : [min, max];
 }
 
 function allocate(integral: boolean, low: number, high: number, count: number): GreyPixels {
@@ -128,11 +157,7 @@ function allocate(integral: boolean, low: number, high: number, count: number): 
  * Native colour pixels to interleaved RGB or RGBA (the CPU renderer wants RGBA, the
  * GPU renderer RGB). YBR is converted with the ITU-R BT.601 matrix of PS3.3 C.7.6.3.1.2.
  */
-export function colourFromNative(
-  bytes: Uint8Array,
-  instance: ManifestInstance,
-  rgba: boolean,
-): Uint8Array {
+export function colourFromNative(bytes: Uint8Array, instance: ManifestInstance, rgba: boolean): Uint8Array {
   const count = instance.rows * instance.columns;
   const step = rgba ? 4 : 3;
   const out = new Uint8Array(count * step);
@@ -144,8 +169,8 @@ export function colourFromNative(
     wide === 1
       ? (bytes[sample] ?? 0)
       : (((bytes[sample * 2] ?? 0) | ((bytes[sample * 2 + 1] ?? 0) << 8)) >> high) & 255;
-  const subsampled = photometric === 'YBR_FULL_422' && bytes.length < count * 3 * wide;
-  const ybr = photometric.startsWith('YBR_FULL');
+  const subsampled = photometric === "YBR_FULL_422" && bytes.length < count * 3 * wide;
+  const ybr = photometric.startsWith("YBR_FULL");
   for (let i = 0; i < count; i += 1) {
     let r: number;
     let g: number;

@@ -10,11 +10,9 @@ export interface StreamedFrame {
 }
 
 export class FrameStreamError extends Error {
-  constructor(
-    readonly code: 'viewer.stream_oversized' | 'viewer.stream_index' | 'viewer.stream_truncated',
-  ) {
+  constructor(readonly code: "viewer.stream_oversized" | "viewer.stream_index" | "viewer.stream_truncated") {
     super(code);
-    this.name = 'FrameStreamError';
+    this.name = "FrameStreamError";
   }
 }
 
@@ -70,7 +68,7 @@ export class FrameStreamParser {
   /** Call at the end of the body: a stream that stops inside a frame was cut off. */
   end(): void {
     if (this.body !== null || this.headerFilled !== 0) {
-      throw new FrameStreamError('viewer.stream_truncated');
+      throw new FrameStreamError("viewer.stream_truncated");
     }
   }
 
@@ -78,10 +76,10 @@ export class FrameStreamParser {
     this.index = this.headerView.getUint32(0, true);
     const length = this.headerView.getUint32(4, true);
     if (this.index >= this.limits.frames) {
-      throw new FrameStreamError('viewer.stream_index');
+      throw new FrameStreamError("viewer.stream_index");
     }
     if (length > this.limits.maxFrameBytes) {
-      throw new FrameStreamError('viewer.stream_oversized');
+      throw new FrameStreamError("viewer.stream_oversized");
     }
     this.body = new Uint8Array(length);
     this.bodyFilled = 0;

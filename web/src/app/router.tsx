@@ -1,0 +1,125 @@
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { sessionQuery } from "@/api/session";
+import { homeFor } from "./modes";
+import { RouteFailure, RouteMissing, RoutePending } from "./RouteStates";
+import { Shell } from "./Shell";
+
+interface RouterContext {
+  queries: QueryClient;
+}
+
+/** Search parameters are strings or absent; each page reads those it knows. */
+type Search = Record<string, string | undefined>;
+const strings = (search: Record<string, unknown>): Search => {
+  const result: Search = {};
+  for (const [key, value] of Object.entries(search)) {
+    if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") result[key] = String(value);
+  }
+  return result;
+};
+
+const root = createRootRouteWithContext<RouterContext>()({ validateSearch: strings });
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  beforeLoad: async ({ context, search }) => {
+    const session = await context.queries.ensureQueryData(sessionQuery).catch(() => null);
+    if (session) throw redirect({ href: safeNext(search["next"]) ?? homeFor(session.actions) });
+  },
+  component: lazyRouteComponent(() => import("@/features/session"), "LoginPage"),
+});
+
+/** Only paths of this site: a link must not send somebody elsewhere after signing in. */
+export function safeNext(next: string | undefined): string | null {
+  if (next === undefined || !next.startsWith("/") || next.startsWith("//") || next.startsWith("/\\")) return null;
+  return next.startsWith("/login") ? null : next;
+}
+
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: "shell",
+  beforeLoad: async ({ context, location }) => {
+    const session = await context.queries.ensureQueryData(sessionQuery);
+    if (!session) {
+      const next = location.href === "/" ? undefined : location.href;
+      throw redirect({ to: "/login", search: { next } });
+    }
+  },
+  component: Shell,
+});
+
+const home = createRoute({
+  getParentRoute: () => shell,
+  path: "/",
+  beforeLoad: ({ context }) => {
+    const session = context.queries.getQueryData(sessionQuery.queryKey);
+    throw redirect({ href: homeFor(session?.actions ?? []) });
+  },
+});
+
+const page = <P extends string>(path: P, load: () => Promise<Record<string, unknown>>, name: string) =>
+  createRoute({
+    getParentRoute: () => shell,
+    path,
+    component: lazyRouteComponent(load as () => Promise<Record<string, never>>, name),
+  });
+
+const routes = root.addChildren([
+  login,
+  shell.addChildren([
+    home,
+    page("/desk", () => import("./desk"), "TodayPage"),
+    page("/desk/visit", () => import("./desk"), "VisitPage"),
+    page("/desk/calendar", () => import("./desk"), "CalendarPage"),
+    page("/patients/$patientId", () => import("./desk"), "PatientRecordPage"),
+    page("/orders/$orderId", () => import("./desk"), "OrderPage"),
+    page("/orders/$orderId/timeline", () => import("@/features/timeline"), "TimelinePage"),
+    page("/queue", () => import("@/features/flow"), "QueuePage"),
+    page("/exam", () => import("@/features/exam"), "ExamRoomPage"),
+    page("/reading", () => import("@/features/reading"), "ReadingListPage"),
+    page("/reading/$orderId", () => import("@/features/reading"), "ReadingRoomPage"),
+    page("/unmatched", () => import("@/features/reading"), "UnmatchedPage"),
+    page("/interfaces", () => import("@/features/admin"), "InterfacesPage"),
+    page("/interfaces/$tab", () => import("@/features/admin"), "InterfacesPage"),
+    page("/admin", () => import("@/features/admin"), "AdminPage"),
+    page("/admin/$tab", () => import("@/features/admin"), "AdminPage"),
+    page("/profile", () => import("@/features/session"), "ProfilePage"),
+  ]),
+]);
+
+export function makeRouter(queries: QueryClient) {
+  return createRouter({
+    routeTree: routes,
+    context: { queries },
+    defaultPreload: "intent",
+    defaultPendingMs: 100,
+    defaultPendingComponent: RoutePending,
+    defaultErrorComponent: RouteFailure,
+    defaultNotFoundComponent: RouteMissing,
+    scrollRestoration: true,
+    // Plain `?a=b`: every value is a string, so links can be written by hand.
+    parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
+    stringifySearch: (search) => {
+      const parameters = new URLSearchParams();
+      for (const [key, value] of Object.entries(search)) {
+        if (value !== undefined && value !== null && value !== "") parameters.set(key, String(value));
+      }
+      const text = parameters.toString();
+      return text === "" ? "" : `?${text}`;
+    },
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

@@ -1,0 +1,131 @@
+import { utilities, type Types } from "@cornerstonejs/core";
+import { createImage } from "@cornerstonejs/dicom-image-loader";
+import { isBigEndian, isNative, type FrameRef, type ManifestInstance } from "../fastlane/manifest";
+import { colourFromNative, greyFromNative, type Grey, type GreyPixels } from "../fastlane/pixels";
+import { FrameFetchError } from "../fastlane/seriesFrames";
+
+export interface DecodeContext {
+  readonly imageId: string;
+  readonly transferSyntax: string;
+  readonly modality: string;
+  readonly ref: FrameRef;
+  readonly rgba: boolean;
+}
+
+/**
+ * Native pixels become an image at once, on this thread: the work is one pass over the
+ * values, less than what sending them to a worker costs. Compressed frames go to the
+ * decoders' workers.
+ */
+export function decodeFrame(
+  context: DecodeContext,
+  bytes: Uint8Array<ArrayBuffer>,
+): Types.IImage | Promise<Types.IImage> {
+  const { instance } = context.ref;
+  if (bytes.length === 0) {
+    throw new FrameFetchError("viewer.frame_empty", true);
+  }
+  if (!isNative(context.transferSyntax)) {
+    return decodeCompressed(context, bytes);
+  }
+  return instance.samples > 1
+    ? colourImage(context, colourFromNative(bytes, instance, context.rgba))
+    : greyImage(context, greyFromNative(bytes, instance, isBigEndian(context.transferSyntax)));
+}
+
+async function decodeCompressed(context: DecodeContext, bytes: Uint8Array<ArrayBuffer>): Promise<Types.IImage> {
+  const image = await createImage(context.imageId, bytes, context.transferSyntax, {
+    useRGBA: context.rgba,
+    preScale: { enabled: true },
+  } as Parameters<typeof createImage>[3]);
+  const ready = image as Types.IImage;
+  // Values are display values already; the CPU renderer would apply slope and intercept again.
+  ready.isPreScaled = true;
+  return ready;
+}
+
+function greyImage(context: DecodeContext, grey: Grey): Types.IImage {
+  const { instance } = context.ref;
+  const { center, width } = headerWindow(instance) ?? autoWindow(grey);
+  return assemble(context, grey.pixels, 1, {
+    minPixelValue: grey.min,
+    maxPixelValue: grey.max,
+    windowCenter: center,
+    windowWidth: width,
+    color: false,
+  });
+}
+
+function colourImage(context: DecodeContext, pixels: Uint8Array): Types.IImage {
+  return assemble(context, pixels, context.rgba ? 4 : 3, {
+    minPixelValue: 0,
+    maxPixelValue: 255,
+    windowCenter: 128,
+    windowWidth: 256,
+    color: true,
+  });
+}
+
+export function headerWindow(instance: ManifestInstance): { center: number; width: number } | null {
+  const center = instance.window_center?.[0];
+  const width = instance.window_width?.[0];
+  return center === undefined || width === undefined || width <= 0 ? null : { center, width };
+}
+
+function autoWindow(grey: Grey): { center: number; width: number } {
+  return { center: (grey.min + grey.max + 1) / 2, width: Math.max(1, grey.max - grey.min + 1) };
+}
+
+type Values = Pick<Types.IImage, "minPixelValue" | "maxPixelValue" | "windowCenter" | "windowWidth" | "color">;
+
+function assemble(
+  context: DecodeContext,
+  pixels: GreyPixels,
+  numberOfComponents: number,
+  values: Values,
+): Types.IImage {
+  const { instance } = context.ref;
+  const { rows, columns } = instance;
+  const voxelManager = utilities.VoxelManager.createImageVoxelManager({
+    scalarData: pixels,
+    width: columns,
+    height: rows,
+    numberOfComponents,
+  });
+  const spacing = instance.pixel_spacing;
+  return {
+    ...values,
+    imageId: context.imageId,
+    dataType: pixels.constructor.name as Types.PixelDataTypedArrayString,
+    slope: 1,
+    intercept: 0,
+    isPreScaled: true,
+    preScale: {
+      enabled: true,
+      scaled: true,
+      scalingParameters: {
+        modality: context.modality,
+        rescaleSlope: instance.slope ?? 1,
+        rescaleIntercept: instance.intercept ?? 0,
+      },
+    },
+    // Colour images have no values of a modality: inversion only concerns grey ones.
+    invert: instance.photometric === "MONOCHROME1",
+    photometricInterpretation: numberOfComponents === 1 ? instance.photometric : "RGB",
+    rows,
+    columns,
+    height: rows,
+    width: columns,
+    rgba: numberOfComponents === 4,
+    numberOfComponents,
+    rowPixelSpacing: spacing?.[0] ?? 1,
+    columnPixelSpacing: spacing?.[1] ?? 1,
+    ...(instance.thickness === null ? {} : { sliceThickness: instance.thickness }),
+    sizeInBytes: pixels.byteLength,
+    voxelManager: voxelManager as Types.IVoxelManager<number>,
+    getPixelData: () => pixels,
+    voiLUTFunction: "LINEAR" as Types.IImage["voiLUTFunction"],
+    // Only asked for by the CPU renderer, which draws from the pixels when there is no canvas.
+    getCanvas: () => undefined as unknown as HTMLCanvasElement,
+  };
+}

@@ -1,0 +1,122 @@
+import type { Types } from "@cornerstonejs/core";
+import { cache } from "@cornerstonejs/core";
+import { frameBytes, isNative, listFrames, maxFrameBytes, type Manifest } from "../fastlane/manifest";
+import { FrameFetchError, SeriesFrames } from "../fastlane/seriesFrames";
+import { fetchManifest, fetchPixels } from "../fastlane/request";
+import { decodeFrame } from "./image";
+import { forget } from "./loader";
+import { addSeries, allSeries, imageIdOf, openSeriesByKey, removeSeries, seriesKey, type OpenSeries } from "./registry";
+import { drawsOnCpu } from "./setup";
+
+const opening = new Map<string, Promise<OpenSeries>>();
+
+/**
+ * Opens a series or joins the one that is open. Every call takes hold of it until
+ * `releaseSeries`; images of series that nobody holds go first when memory is short.
+ */
+export async function holdSeries(studyUid: string, seriesUid: string, modality: string): Promise<OpenSeries> {
+  const key = seriesKey(studyUid, seriesUid);
+  const series = openSeriesByKey(key) ?? (await openOnce(key, studyUid, seriesUid, modality));
+  series.holders += 1;
+  series.lastUsed = performance.now();
+  return series;
+}
+
+export function releaseSeries(series: OpenSeries): void {
+  series.holders = Math.max(0, series.holders - 1);
+  series.lastUsed = performance.now();
+  if (series.holders === 0) series.frames.pause();
+}
+
+/** Forgets every image of the page: on leaving the reading room or at sign-out. */
+export function closeAllSeries(): void {
+  for (const series of allSeries()) close(series);
+}
+
+function openOnce(key: string, studyUid: string, seriesUid: string, modality: string): Promise<OpenSeries> {
+  const pending = opening.get(key);
+  if (pending !== undefined) return pending;
+  const promise = openNew(key, studyUid, seriesUid, modality).finally(() => opening.delete(key));
+  opening.set(key, promise);
+  return promise;
+}
+
+async function openNew(key: string, studyUid: string, seriesUid: string, modality: string): Promise<OpenSeries> {
+  const manifest = await fetchManifest(studyUid, seriesUid);
+  const refs = listFrames(manifest);
+  if (refs.length === 0) throw new FrameFetchError("viewer.no_frames", true);
+  const imageIds = refs.map((ref) => imageIdOf(key, ref.index));
+  const rgba = drawsOnCpu();
+  const frames = new SeriesFrames<Types.IImage>(
+    {
+      open: (start, signal) => fetchPixels(studyUid, seriesUid, start, signal),
+      decode: (index, bytes) => {
+        const ref = refs[index];
+        const imageId = imageIds[index];
+        if (ref === undefined || imageId === undefined) throw new FrameFetchError("viewer.stream_index", true);
+        return decodeFrame({ imageId, transferSyntax: manifest.transfer_syntax, modality, ref, rgba }, bytes);
+      },
+      size: (image) => image.sizeInBytes,
+      dropped: (index) => {
+        const imageId = imageIds[index];
+        if (imageId !== undefined) forget(imageId);
+      },
+    },
+    {
+      limits: { frames: refs.length, maxFrameBytes: maxFrameBytes(manifest) },
+      capacity: capacityOf(manifest),
+      parallelDecodes: 8,
+    },
+  );
+  const series: OpenSeries = {
+    key,
+    studyUid,
+    seriesUid,
+    modality,
+    manifest,
+    refs,
+    imageIds,
+    frames,
+    holders: 0,
+    lastUsed: performance.now(),
+  };
+  makeRoom(series);
+  addSeries(series);
+  return series;
+}
+
+function decodedBytes(manifest: Manifest): number {
+  let largest = 1;
+  for (const instance of manifest.instances) {
+    const pixels = instance.rows * instance.columns;
+    const grey = isNative(manifest.transfer_syntax) ? frameBytes(instance) : pixels * 2;
+    largest = Math.max(largest, instance.samples > 1 ? pixels * 4 : grey);
+  }
+  return largest;
+}
+
+/** No single series may take more than half of the budget: a prior needs room beside it. */
+function capacityOf(manifest: Manifest): number {
+  return Math.max(8, Math.floor(cache.getMaxCacheSize() / 2 / decodedBytes(manifest)));
+}
+
+function makeRoom(next: OpenSeries): void {
+  const budget = cache.getMaxCacheSize();
+  const need = (series: OpenSeries): number =>
+    Math.min(series.refs.length, capacityOf(series.manifest)) * decodedBytes(series.manifest);
+  const idle = allSeries()
+    .filter((series) => series.holders === 0)
+    .sort((a, b) => a.lastUsed - b.lastUsed);
+  let total = need(next);
+  for (const series of allSeries()) total += need(series);
+  for (const series of idle) {
+    if (total <= budget) return;
+    total -= need(series);
+    close(series);
+  }
+}
+
+function close(series: OpenSeries): void {
+  removeSeries(series.key);
+  series.frames.dispose();
+}

@@ -1,0 +1,50 @@
+import { API, path } from "@/api";
+import type { Manifest } from "./manifest";
+import { FrameFetchError } from "./seriesFrames";
+
+/** Answers that will not change by asking again. */
+const PERMANENT = new Set([400, 401, 403, 404, 410, 422]);
+
+async function get(url: string, accept: string, signal: AbortSignal | null): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, { credentials: "same-origin", headers: { accept }, signal });
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    throw new FrameFetchError("network.unreachable", false);
+  }
+  if (!response.ok) {
+    throw new FrameFetchError(await codeOf(response), PERMANENT.has(response.status));
+  }
+  return response;
+}
+
+async function codeOf(response: Response): Promise<string> {
+  try {
+    const body: unknown = await response.json();
+    if (typeof body === "object" && body !== null && "code" in body && typeof body.code === "string") {
+      return body.code;
+    }
+  } catch {
+    // A proxy's page instead of problem+json: the status says enough.
+  }
+  return `http.${response.status}`;
+}
+
+export async function fetchManifest(studyUid: string, seriesUid: string, signal?: AbortSignal): Promise<Manifest> {
+  const address = `${API}${path`/studies/${studyUid}/series/${seriesUid}/manifest`}`;
+  const response = await get(address, "application/json", signal ?? null);
+  return (await response.json()) as Manifest;
+}
+
+export async function fetchPixels(
+  studyUid: string,
+  seriesUid: string,
+  start: number,
+  signal: AbortSignal,
+): Promise<ReadableStream<Uint8Array>> {
+  const address = `${API}${path`/studies/${studyUid}/series/${seriesUid}/pixels`}?start=${start}`;
+  const response = await get(address, "application/octet-stream", signal);
+  if (response.body === null) throw new FrameFetchError("viewer.frames_missing", true);
+  return response.body;
+}
