@@ -1,1 +1,15 @@
+//! DICOM as bytes and values: character sets, person names, file headers, data sets, pixels.
+//!
+//! Pure: no database, no network, no files. Everything that reads bytes from outside is bounded in depth, count and
+//! allocation, and never panics.
 
+mod charset;
+mod detect;
+mod iso2022;
+pub mod part10;
+mod person_name;
+pub mod pinyin;
+
+pub use charset::{Charset, Term, Unencodable, decode_text, encode_text, honours_charset};
+pub use person_name::{NameGroup, PersonName};
+pub use pinyin::{name_initials, name_latin};
