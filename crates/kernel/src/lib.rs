@@ -6,6 +6,11 @@ mod auth;
 mod clock;
 mod error;
 mod id;
+mod words;
+
+/// For the `words!` macro.
+#[doc(hidden)]
+pub use serde;
 
 pub use auth::{Action, Actor, ActorKind, Ctx, Denied, Permit, Policy, Role, Scope};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
