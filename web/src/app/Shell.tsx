@@ -1,0 +1,51 @@
+import { Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { useEffect, useMemo, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { useSession } from "@/api/session";
+import { useKeys, type KeyMap } from "@/lib/useKeys";
+import { placesFor } from "./modes";
+import { Palette } from "./Palette";
+import { Rail } from "./Rail";
+import { TopBar } from "./TopBar";
+import css from "./Shell.module.css";
+
+export function Shell() {
+  const { t } = useTranslation("app");
+  const session = useSession();
+  const navigate = useNavigate();
+  const pathname = useRouterState({ select: (state) => state.location.pathname });
+  const [palette, setPalette] = useState(false);
+  const places = useMemo(() => placesFor(session.actions), [session.actions]);
+  const place = places.find(({ path }) => pathname === path || pathname.startsWith(`${path}/`));
+
+  useEffect(() => {
+    document.title = place ? `${t(`place.${place.key}`)} · ${t("brand")}` : t("brand");
+  }, [place, t]);
+
+  const keys: KeyMap = {
+    "$mod+k": (event) => {
+      event.preventDefault();
+      setPalette(true);
+    },
+    "/": (event) => {
+      event.preventDefault();
+      setPalette(true);
+    },
+  };
+  for (const { chord, path } of places) keys[`g ${chord}`] = () => void navigate({ to: path });
+  useKeys(keys);
+
+  return (
+    <div className={css.shell}>
+      <a className={css.skip} href="#content">
+        {t("skip")}
+      </a>
+      <Rail places={places} active={place?.key} />
+      <TopBar onSearch={() => setPalette(true)} />
+      <main id="content" className={css.content} tabIndex={-1}>
+        <Outlet />
+      </main>
+      <Palette open={palette} onClose={() => setPalette(false)} places={places} />
+    </div>
+  );
+}

@@ -1,0 +1,36 @@
+import { useEffect, useRef } from "react";
+import { tinykeys } from "tinykeys";
+
+export type KeyMap = Record<string, (event: KeyboardEvent) => void>;
+
+/** True while somebody writes: single-letter keys must not act then. */
+export function isTyping(event: KeyboardEvent): boolean {
+  const target = event.target;
+  if (event.isComposing) return true;
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.isContentEditable || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true;
+  return target instanceof HTMLInputElement && !["button", "checkbox", "radio", "submit", "reset"].includes(target.type);
+}
+
+const isPlain = (binding: string) => !/\$mod|Control|Alt|Meta|^F\d|Escape/.test(binding);
+
+/** Binds keys on the window while the component is shown. Open dialogs keep their keys to themselves. */
+export function useKeys(map: KeyMap, enabled = true): void {
+  const current = useRef(map);
+  useEffect(() => {
+    current.current = map;
+  });
+  const bindings = Object.keys(map).join("\n");
+  useEffect(() => {
+    if (!enabled) return undefined;
+    const bound: KeyMap = {};
+    for (const binding of bindings.split("\n")) {
+      if (binding === "") continue;
+      bound[binding] = (event) => {
+        if (isPlain(binding) && (isTyping(event) || document.querySelector('[aria-modal="true"]') !== null)) return;
+        current.current[binding]?.(event);
+      };
+    }
+    return tinykeys(window, bound);
+  }, [bindings, enabled]);
+}
