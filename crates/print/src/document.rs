@@ -70,7 +70,7 @@ pub struct ReportDocument {
     pub link: Option<PatientLink>,
     /// When the version was made: the PDF's own date.
     #[serde(skip)]
-    pub created_at: Option<mingying_kernel::Timestamp>,
+    pub created_at: mingying_kernel::Timestamp,
 }
 
 /// What the patient takes home from the booking desk: when, where, what to bring, how to prepare.
@@ -106,4 +106,7 @@ pub struct SlipDocument {
     /// Content of the QR code; the kiosk reads it. Empty leaves it out.
     pub code: String,
     pub printed_at: String,
+    /// The same instant, for the PDF's own date.
+    #[serde(skip)]
+    pub created_at: mingying_kernel::Timestamp,
 }

@@ -51,7 +51,9 @@ impl Printer {
     /// Indexes the fonts now and says whether Chinese can be set: for start-up and `doctor`.
     pub async fn check(&self) -> Result<(), PrintError> {
         let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || inner.fonts().chinese().map(drop)).await.map_err(|_| PrintError::Interrupted)?
+        tokio::task::spawn_blocking(move || inner.fonts().chinese().map(drop))
+            .await
+            .map_err(|_| PrintError::Interrupted)?
     }
 
     /// The report as PDF/A-2b. The same document gives the same bytes.
@@ -71,12 +73,19 @@ impl Printer {
     pub async fn slip_pdf(&self, document: &SlipDocument) -> Result<Vec<u8>, PrintError> {
         let qr = if document.code.is_empty() { String::new() } else { qr_svg(&document.code)? };
         let barcode = if document.accession.is_empty() { String::new() } else { code128_svg(&document.accession)? };
-        let mark =
-            world::Mark { ident: format!("slip {} {}", document.accession, document.printed_at), created: None };
+        let mark = world::Mark {
+            ident: format!("slip {} {}", document.accession, document.printed_at),
+            created: document.created_at,
+        };
         self.pdf(world::Template::Slip, &SlipData { document: document.clone(), qr, barcode }, mark).await
     }
 
-    async fn pdf(&self, template: world::Template, data: &impl Serialize, mark: world::Mark) -> Result<Vec<u8>, PrintError> {
+    async fn pdf(
+        &self,
+        template: world::Template,
+        data: &impl Serialize,
+        mark: world::Mark,
+    ) -> Result<Vec<u8>, PrintError> {
         let data = serde_json::to_value(data).map_err(|_| PrintError::Data)?;
         let _seat = self.inner.seats.acquire().await.map_err(|_| PrintError::Interrupted)?;
         let inner = self.inner.clone();

@@ -37,7 +37,7 @@ const MEMORY: usize = 8;
 /// What identifies the PDF: never the moment of printing, so that a document prints to the same bytes again.
 pub(crate) struct Mark {
     pub ident: String,
-    pub created: Option<mingying_kernel::Timestamp>,
+    pub created: mingying_kernel::Timestamp,
 }
 
 struct Sheet<'a> {
@@ -61,11 +61,7 @@ impl World for Sheet<'_> {
     }
 
     fn source(&self, id: FileId) -> FileResult<Source> {
-        [&self.main, &self.common]
-            .into_iter()
-            .find(|source| source.id() == id)
-            .cloned()
-            .ok_or(FileError::AccessDenied)
+        [&self.main, &self.common].into_iter().find(|source| source.id() == id).cloned().ok_or(FileError::AccessDenied)
     }
 
     fn file(&self, id: FileId) -> FileResult<Bytes> {
@@ -102,7 +98,7 @@ pub(crate) fn pdf(fonts: &FontIndex, template: Template, mut data: Json, mark: M
     // Archives ask for PDF/A: no outside fonts, no scripts (ISO 19005-2).
     let options = PdfOptions {
         ident: Smart::Custom(mark.ident),
-        timestamp: mark.created.and_then(timestamp),
+        timestamp: timestamp(mark.created),
         creator: Smart::Custom(Some("Mingying".to_owned())),
         standards: PdfStandards::new(&[PdfStandard::A_2b]).map_err(|e| PrintError::Layout(e.message().to_string()))?,
         ..PdfOptions::default()
@@ -133,6 +129,7 @@ fn source(name: &str, text: &str) -> Result<Source, PrintError> {
 
 /// Only the kind of the first fault: some messages repeat values.
 fn layout_error(errors: &[SourceDiagnostic]) -> PrintError {
-    let text = errors.first().map_or("unknown", |error| error.message.split([':', '`', '"']).next().unwrap_or("unknown"));
+    let text =
+        errors.first().map_or("unknown", |error| error.message.split([':', '`', '"']).next().unwrap_or("unknown"));
     PrintError::Layout(text.to_owned())
 }

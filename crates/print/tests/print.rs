@@ -29,18 +29,22 @@ fn report() -> ReportDocument {
         exam_date: "2026-03-02 09:12".into(),
         report_date: "2026-03-02 10:31".into(),
         diagnosis: "上腹部不适 2 周，肝占位待查".into(),
-        findings: "肝脏大小、形态正常，各叶比例协调，肝右后叶下段（S6）见一类圆形低密度灶，大小约 23 mm × 19 mm，边界清楚；\
+        findings:
+            "肝脏大小、形态正常，各叶比例协调，肝右后叶下段（S6）见一类圆形低密度灶，大小约 23 mm × 19 mm，边界清楚；\
                    增强扫描动脉期边缘结节样强化，门脉期及延迟期向中心填充。余肝实质密度均匀，肝内外胆管无扩张。\n\
                    胆囊不大，壁不厚，腔内未见异常密度。胰腺形态、密度正常，胰管不扩张。脾脏不大。\n\
                    双肾形态、位置正常，左肾上极见一直径约 8 mm 无强化囊性灶。腹膜后未见肿大淋巴结，腹腔未见积液。"
-            .into(),
+                .into(),
         impression: "1. 肝右后叶下段（S6）占位，考虑肝血管瘤。\n2. 左肾小囊肿。".into(),
         advice: "建议 6 个月后复查上腹部增强 CT 或超声。".into(),
         author: Some(Signature { name: "李初诊".into(), at: "2026-03-02 10:02".into() }),
         auditor: Some(Signature { name: "赵审核".into(), at: "2026-03-02 10:31".into() }),
         hash: "9f2c41d07ab8".into(),
-        link: Some(PatientLink { url: "https://pacs.example.org/p/0123456789abcdefghijklmnopqrstuvwxyzABCDEFG".into(), caption: "扫码看报告与影像".into() }),
-        created_at: Some(Timestamp::from_micros(1_772_418_660_000_000)),
+        link: Some(PatientLink {
+            url: "https://pacs.example.org/p/0123456789abcdefghijklmnopqrstuvwxyzABCDEFG".into(),
+            caption: "扫码看报告与影像".into(),
+        }),
+        created_at: Timestamp::from_micros(1_772_418_660_000_000),
     }
 }
 
@@ -67,6 +71,7 @@ fn slip() -> SlipDocument {
         phone: "010-0000 0000".into(),
         code: "A20260302000001".into(),
         printed_at: "2026-03-02 08:40".into(),
+        created_at: Timestamp::from_micros(1_772_412_000_000_000),
     }
 }
 
@@ -102,7 +107,21 @@ async fn a_report_shows_what_the_standard_asks_for() {
     let (pages, text) = read_back(&pdf);
     assert_eq!(pages, 1);
     let text = squeezed(&text);
-    for part in ["明影示范医院", "CT检查报告单", "欧阳·示例", "A20260302000001", "影像所见", "诊断意见", "考虑肝血管瘤", "建议", "李初诊", "赵审核", "2026-03-0210:31", "9f2c41d07ab8", "第1页/共1页"] {
+    for part in [
+        "明影示范医院",
+        "CT检查报告单",
+        "欧阳·示例",
+        "A20260302000001",
+        "影像所见",
+        "诊断意见",
+        "考虑肝血管瘤",
+        "建议",
+        "李初诊",
+        "赵审核",
+        "2026-03-0210:31",
+        "9f2c41d07ab8",
+        "第1页/共1页",
+    ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
     assert!(!text.contains("草稿") && !text.contains("作废"));
@@ -150,7 +169,7 @@ async fn hostile_text_stays_text() {
 
 #[tokio::test]
 async fn a_long_report_numbers_its_pages_and_repeats_the_patient() {
-    let document = ReportDocument { findings: vec![report().findings; 12].join("\n"), ..report() };
+    let document = ReportDocument { findings: vec![report().findings; 24].join("\n"), ..report() };
     let pdf = printer().report_pdf(&document).await.unwrap();
     keep("long", &pdf);
     let (pages, text) = read_back(&pdf);
@@ -167,7 +186,8 @@ async fn a_slip_can_be_scanned() {
     let (pages, text) = read_back(&pdf);
     assert_eq!(pages, 1);
     let text = squeezed(&text);
-    for part in ["检查预约单", "2026-03-03（周二）10:30", "主院区门诊楼二层CT2室", "请携带", "身份证", "检查前准备"] {
+    for part in ["检查预约单", "2026-03-03（周二）10:30", "主院区门诊楼二层CT2室", "请携带", "身份证", "检查前准备"]
+    {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
 }
