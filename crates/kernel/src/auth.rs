@@ -160,6 +160,20 @@ impl fmt::Display for Denied {
 
 impl std::error::Error for Denied {}
 
+impl crate::Coded for Denied {
+    fn kind(&self) -> crate::ErrorKind {
+        crate::ErrorKind::Forbidden
+    }
+
+    fn code(&self) -> &'static str {
+        "auth.forbidden"
+    }
+
+    fn params(&self) -> Vec<(&'static str, String)> {
+        vec![("action", self.action.to_owned())]
+    }
+}
+
 /// Decides; `access` implements it.
 pub trait Policy: Send + Sync + 'static {
     /// `None` denies. Unknown actions are denied.
