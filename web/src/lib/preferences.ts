@@ -77,7 +77,17 @@ function subscribeMode(listener: () => void): () => void {
   };
 }
 
+let forced: "light" | "dark" | null = null;
+
+/** A place with its own light, such as the dark reading room, overrides the choice while it is open. */
+export function forceMode(mode: "light" | "dark" | null): void {
+  if (forced === mode) return;
+  forced = mode;
+  for (const listener of listeners) listener();
+}
+
 export function resolvedMode(): "light" | "dark" {
+  if (forced !== null) return forced;
   if (current.theme !== "system") return current.theme;
   return darkMedia()?.matches ? "dark" : "light";
 }
