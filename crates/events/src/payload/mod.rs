@@ -1,6 +1,10 @@
-
 pub mod access;
 pub mod peers;
 pub mod reading;
 pub mod reporting;
 pub mod sharing;
+pub mod exam;
+pub mod flow;
+pub mod orders;
+pub mod patients;
+pub mod scheduling;
