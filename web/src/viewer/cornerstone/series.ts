@@ -100,18 +100,20 @@ function capacityOf(manifest: Manifest): number {
   return Math.max(8, Math.floor(cache.getMaxCacheSize() / 2 / decodedBytes(manifest)));
 }
 
+/** Shown series may fill up to their capacity; the others count for what they hold. */
 function makeRoom(next: OpenSeries): void {
   const budget = cache.getMaxCacheSize();
-  const need = (series: OpenSeries): number =>
+  const full = (series: OpenSeries): number =>
     Math.min(series.refs.length, capacityOf(series.manifest)) * decodedBytes(series.manifest);
+  const held = (series: OpenSeries): number => series.frames.progress().loaded * decodedBytes(series.manifest);
   const idle = allSeries()
     .filter((series) => series.holders === 0)
     .sort((a, b) => a.lastUsed - b.lastUsed);
-  let total = need(next);
-  for (const series of allSeries()) total += need(series);
+  let total = full(next);
+  for (const series of allSeries()) total += series.holders > 0 ? full(series) : held(series);
   for (const series of idle) {
     if (total <= budget) return;
-    total -= need(series);
+    total -= held(series);
     close(series);
   }
 }

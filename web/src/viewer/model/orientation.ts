@@ -34,36 +34,39 @@ export function opposite(letters: string): string {
   return [...letters].map((letter) => other[letter] ?? letter).join("");
 }
 
-export interface Turn {
-  /** Clockwise on screen, in degrees; any value, rounded to quarter turns for letters. */
-  readonly rotation: number;
-  readonly flipHorizontal: boolean;
-  readonly flipVertical: boolean;
+/**
+ * The letters at the four edges, from what the screen's right and down directions are in
+ * the patient. Taken from the drawn picture, so they stay true under any rotation, mirror
+ * or combination of both.
+ */
+export function sideLetters(right: Vector, down: Vector): SideLetters {
+  const x = unit(right);
+  const y = unit(down);
+  const rightLetters = directionLetters(x);
+  const bottomLetters = directionLetters(y);
+  return {
+    right: rightLetters,
+    left: opposite(rightLetters),
+    bottom: bottomLetters,
+    top: opposite(bottomLetters),
+  };
 }
 
-/**
- * The letters at the four edges of the screen. The image is first mirrored, then
- * rotated: so the rotation is undone first when looking up what an edge shows.
- */
-export function sideLetters(orientation: Cosines | null, turn: Turn): SideLetters | null {
-  if (orientation === null) {
-    return null;
-  }
-  const row: Vector = [orientation[0], orientation[1], orientation[2]];
-  const column: Vector = [orientation[3], orientation[4], orientation[5]];
-  const angle = (-turn.rotation * Math.PI) / 180;
-  const at = (x: number, y: number): string => {
-    let ix = x * Math.cos(angle) - y * Math.sin(angle);
-    let iy = x * Math.sin(angle) + y * Math.cos(angle);
-    if (turn.flipHorizontal) {
-      ix = -ix;
-    }
-    if (turn.flipVertical) {
-      iy = -iy;
-    }
-    return directionLetters([row[0] * ix + column[0] * iy, row[1] * ix + column[1] * iy, row[2] * ix + column[2] * iy]);
-  };
-  return { right: at(1, 0), left: at(-1, 0), bottom: at(0, 1), top: at(0, -1) };
+function unit(vector: Vector): Vector {
+  const length = Math.hypot(...vector);
+  return length === 0 ? [0, 0, 0] : [vector[0] / length, vector[1] / length, vector[2] / length];
+}
+
+/** True when the picture is seen as in a mirror: rows x columns no longer point away from the reader. */
+export function isMirrored(orientation: Cosines, right: Vector, down: Vector): boolean {
+  const [a, b, c, d, e, f] = orientation;
+  const stored: Vector = [b * f - c * e, c * d - a * f, a * e - b * d];
+  const shown: Vector = [
+    right[1] * down[2] - right[2] * down[1],
+    right[2] * down[0] - right[0] * down[2],
+    right[0] * down[1] - right[1] * down[0],
+  ];
+  return stored[0] * shown[0] + stored[1] * shown[1] + stored[2] * shown[2] < 0;
 }
 
 /** The plane of a cross-sectional image by its normal, for the series caption. */

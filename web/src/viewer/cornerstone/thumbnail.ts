@@ -1,0 +1,140 @@
+import { cache, type Types } from "@cornerstonejs/core";
+import { FrameStreamParser, type StreamedFrame } from "../fastlane/stream";
+import { fetchPixels } from "../fastlane/request";
+import { maxFrameBytes } from "../fastlane/manifest";
+import { decodeFrame } from "./image";
+import { holdSeries, releaseSeries } from "./series";
+import { drawsOnCpu, setUpCornerstone } from "./setup";
+import type { OpenSeries } from "./registry";
+
+const SIZE = 112;
+const PARALLEL = 2;
+
+const done = new Map<string, Promise<string | null>>();
+const queue: (() => Promise<void>)[] = [];
+let running = 0;
+
+/** A small picture of the middle of a series, as a data URL; null when it cannot be drawn. */
+export function thumbnail(studyUid: string, seriesUid: string, modality: string): Promise<string | null> {
+  const key = `${studyUid}/${seriesUid}`;
+  const known = done.get(key);
+  if (known !== undefined) return known;
+  const promise = new Promise<string | null>((resolve) => {
+    queue.push(async () => {
+      try {
+        resolve(await make(studyUid, seriesUid, modality));
+      } catch {
+        // A picture that cannot be made leaves the caption; the viewport reports the reason.
+        done.delete(key);
+        resolve(null);
+      }
+    });
+  });
+  done.set(key, promise);
+  pump();
+  return promise;
+}
+
+/** Thumbnails show a patient: they go when the page is left. */
+export function forgetThumbnails(): void {
+  done.clear();
+  queue.length = 0;
+}
+
+function pump(): void {
+  while (running < PARALLEL) {
+    const job = queue.shift();
+    if (job === undefined) return;
+    running += 1;
+    void job().finally(() => {
+      running -= 1;
+      pump();
+    });
+  }
+}
+
+async function make(studyUid: string, seriesUid: string, modality: string): Promise<string | null> {
+  setUpCornerstone();
+  const series = await holdSeries(studyUid, seriesUid, modality);
+  try {
+    const middle = Math.floor(series.refs.length / 2);
+    const image = series.frames.peek(middle) ?? (await oneFrame(series, middle));
+    return image === null ? null : draw(image);
+  } finally {
+    releaseSeries(series);
+  }
+}
+
+/** Reads the first frame of a stream and hangs up. */
+async function oneFrame(series: OpenSeries, index: number): Promise<Types.IImage | null> {
+  const abort = new AbortController();
+  const body = await fetchPixels(series.studyUid, series.seriesUid, index, abort.signal);
+  const reader = body.getReader();
+  const frames: StreamedFrame[] = [];
+  const parser = new FrameStreamParser({ frames: series.refs.length, maxFrameBytes: maxFrameBytes(series.manifest) });
+  try {
+    while (frames.length === 0) {
+      const { value, done: ended } = await reader.read();
+      if (ended) return null;
+      parser.push(value, (frame) => frames.push(frame));
+    }
+  } finally {
+    reader.cancel().catch(() => undefined);
+    abort.abort();
+  }
+  const frame = frames[0];
+  const ref = frame === undefined ? undefined : series.refs[frame.index];
+  const imageId = frame === undefined ? undefined : series.imageIds[frame.index];
+  if (frame === undefined || ref === undefined || imageId === undefined) return null;
+  return decodeFrame(
+    {
+      imageId,
+      transferSyntax: series.manifest.transfer_syntax,
+      modality: series.modality,
+      ref,
+      rgba: drawsOnCpu(),
+    },
+    frame.bytes,
+  );
+}
+
+function draw(image: Types.IImage): string | null {
+  const scale = Math.min(SIZE / image.columns, SIZE / image.rows);
+  const width = Math.max(1, Math.round(image.columns * scale));
+  const height = Math.max(1, Math.round(image.rows * scale));
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  if (context === null) return null;
+  const picture = context.createImageData(width, height);
+  const pixels = image.getPixelData();
+  const step = image.numberOfComponents;
+  const center = first(image.windowCenter);
+  const span = Math.max(1, first(image.windowWidth));
+  const low = center - span / 2;
+  for (let y = 0; y < height; y += 1) {
+    const row = Math.min(image.rows - 1, Math.floor((y + 0.5) / scale)) * image.columns;
+    for (let x = 0; x < width; x += 1) {
+      const from = (row + Math.min(image.columns - 1, Math.floor((x + 0.5) / scale))) * step;
+      const to = (y * width + x) * 4;
+      for (let channel = 0; channel < 3; channel += 1) {
+        const value = pixels[from + (image.color ? channel : 0)] ?? 0;
+        const grey = image.color ? value : ((value - low) / span) * 255;
+        picture.data[to + channel] = image.invert && !image.color ? 255 - grey : grey;
+      }
+      picture.data[to + 3] = 255;
+    }
+  }
+  context.putImageData(picture, 0, 0);
+  return canvas.toDataURL("image/png");
+}
+
+function first(value: number | number[]): number {
+  return Array.isArray(value) ? (value[0] ?? 0) : value;
+}
+
+/** Bytes that decoded images take at the moment, for the status of the page. */
+export function cacheUse(): { used: number; limit: number } {
+  return { used: cache.getCacheSize(), limit: cache.getMaxCacheSize() };
+}
