@@ -39,6 +39,8 @@ CREATE TABLE patient_identifiers (
     org_id TEXT NOT NULL,
     issuer TEXT NOT NULL,
     value TEXT NOT NULL,
+    -- In upper case; what prefix searches compare.
+    value_key TEXT NOT NULL,
     kind TEXT NOT NULL,
     -- Order in which they became known.
     seq BIGINT NOT NULL,
@@ -46,7 +48,7 @@ CREATE TABLE patient_identifiers (
     UNIQUE (org_id, issuer, value)
 );
 CREATE INDEX patient_identifiers_patient ON patient_identifiers (patient_id, seq);
-CREATE INDEX patient_identifiers_value ON patient_identifiers (org_id, value, patient_id);
+CREATE INDEX patient_identifiers_value ON patient_identifiers (org_id, value_key, patient_id);
 
 CREATE TABLE patient_issuers (
     org_id TEXT PRIMARY KEY,

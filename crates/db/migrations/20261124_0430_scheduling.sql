@@ -56,7 +56,7 @@ CREATE TABLE appointments (
     hold_until BIGINT,
     moved_from TEXT,
     -- Set by another system over an occupied time.
-    overlaps BIGINT NOT NULL,
+    overbooked BIGINT NOT NULL,
     reason TEXT NOT NULL,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
