@@ -1,0 +1,45 @@
+use crate::{Live, Metrics};
+use mingying_access::Access;
+use mingying_db::Db;
+use mingying_kernel::{SharedClock, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What every route can reach. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub db: Db,
+    pub clock: SharedClock,
+    pub access: Access,
+    pub settings: Arc<Settings>,
+    pub live: Live,
+    pub metrics: Metrics,
+}
+
+/// How the HTTP side behaves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Cookies carry `Secure` and answers carry HSTS.
+    pub tls: bool,
+    /// Where patients and people reach this server, for links and codes: `https://pacs.example.org`, no slash at the end.
+    pub public_url: String,
+    /// Demonstration data is loaded.
+    pub demo: bool,
+    pub started_at: Timestamp,
+    pub request_timeout: Duration,
+    /// Largest JSON body; image uploads have their own bound.
+    pub body_limit: usize,
+}
+
+impl Settings {
+    pub fn new(public_url: &str, started_at: Timestamp) -> Self {
+        Self {
+            tls: public_url.starts_with("https:"),
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            demo: false,
+            started_at,
+            request_timeout: Duration::from_secs(30),
+            body_limit: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! For load balancers and monitoring: no sign-in, no data.
+
+use crate::App;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// The process runs.
+pub(crate) async fn live() -> &'static str {
+    "ok"
+}
+
+/// The database answers, hence requests can be served.
+pub(crate) async fn ready(State(app): State<App>) -> Response {
+    match app.db.query_opt("SELECT 1 AS one", mingying_db::params![]).await {
+        Ok(_) => "ok".into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, "database").into_response()
+        }
+    }
+}
+
+pub(crate) async fn metrics(State(app): State<App>) -> Response {
+    if let Ok(lag) = mingying_access::audit_lag(&app.db, app.clock.now()).await {
+        app.metrics.set("mingying_audit_rows", "Audit rows.", lag.rows as f64);
+        app.metrics.set("mingying_audit_lag_seconds", "Age of the oldest unsealed audit row.", lag.lag.as_secs_f64());
+    }
+    let uptime = app.clock.now().since(app.settings.started_at).as_secs_f64();
+    app.metrics.set("mingying_uptime_seconds", "Time since start.", uptime);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
+}

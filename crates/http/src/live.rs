@@ -1,0 +1,99 @@
+//! Live changes: one task per process reads new events and tells every open screen. Only topics and ids leave, never a
+//! payload; the screen asks again for what it shows, under its own permission.
+
+use mingying_db::Db;
+use mingying_kernel::{EventId, OrderId, OrgId, SharedClock, Timestamp};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+/// Something changed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Change {
+    pub topic: String,
+    pub subject_kind: String,
+    pub subject_id: String,
+    /// The order whose case it belongs to.
+    pub case_id: Option<String>,
+    #[serde(skip)]
+    pub org: Option<OrgId>,
+}
+
+const INTERVAL: Duration = Duration::from_millis(300);
+/// Transactions become visible later than their events' times say; a look back catches those.
+const OVERLAP: Duration = Duration::from_secs(5);
+const BATCH: u32 = 1000;
+
+/// Where screens listen.
+#[derive(Clone)]
+pub struct Live {
+    changes: broadcast::Sender<Change>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { changes: broadcast::channel(1024).0 }
+    }
+}
+
+impl Live {
+    pub fn listen(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// Polls until cancelled.
+    pub async fn run(self, db: Db, clock: SharedClock, cancel: CancellationToken) {
+        let mut from = clock.now();
+        let mut seen: HashMap<EventId, Timestamp> = HashMap::new();
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
+            match self.poll(&db, from, &mut seen).await {
+                Ok(newest) => {
+                    from = newest.max(from);
+                    let keep = from.minus(OVERLAP);
+                    seen.retain(|_, at| *at >= keep);
+                }
+                Err(error) => tracing::warn!(%error, "events not readable"),
+            }
+        }
+    }
+
+    async fn poll(
+        &self,
+        db: &Db,
+        from: Timestamp,
+        seen: &mut HashMap<EventId, Timestamp>,
+    ) -> Result<Timestamp, mingying_db::DbError> {
+        let mut newest = from;
+        let mut since = from.minus(OVERLAP);
+        loop {
+            let events = mingying_events::read_after(db, since, BATCH).await?;
+            let full = events.len() == BATCH as usize;
+            let mut last = since;
+            for event in events {
+                last = event.recorded_at;
+                newest = newest.max(event.recorded_at);
+                if seen.insert(event.id, event.recorded_at).is_none() {
+                    // Nobody listening is no error.
+                    let _ = self.changes.send(Change {
+                        topic: event.topic,
+                        subject_kind: event.subject_kind,
+                        subject_id: event.subject_id,
+                        case_id: event.case.as_ref().map(OrderId::to_string),
+                        org: Some(event.org),
+                    });
+                }
+            }
+            if !full || last == since {
+                return Ok(newest);
+            }
+            since = last;
+        }
+    }
+}

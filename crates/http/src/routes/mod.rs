@@ -1,0 +1,48 @@
+//! One file per domain. Each exposes `routes()`; paths are relative to `/api/v1`.
+
+mod archive;
+mod audit;
+mod deadletters;
+mod directory;
+mod exam;
+mod flow;
+mod live;
+mod messages;
+mod orders;
+mod patients;
+mod peers;
+mod reading;
+mod reporting;
+mod scheduling;
+mod session;
+mod sharing;
+mod status;
+mod timeline;
+mod users;
+
+use crate::App;
+use utoipa_axum::router::OpenApiRouter;
+
+/// All of `/api/v1`.
+pub fn all() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(session::routes())
+        .merge(users::routes())
+        .merge(audit::routes())
+        .merge(status::routes())
+        .merge(live::routes())
+        .merge(directory::routes())
+        .merge(patients::routes())
+        .merge(orders::routes())
+        .merge(scheduling::routes())
+        .merge(flow::routes())
+        .merge(exam::routes())
+        .merge(reading::routes())
+        .merge(reporting::routes())
+        .merge(sharing::routes())
+        .merge(timeline::routes())
+        .merge(archive::routes())
+        .merge(messages::routes())
+        .merge(deadletters::routes())
+        .merge(peers::routes())
+}
