@@ -1,8 +1,9 @@
 use mingying_kernel::{Coded, ErrorKind};
 use std::io;
+use std::sync::Arc;
 
 /// What the store of blobs can fail with.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum BlobError {
     /// No room, or less than the configured reserve. What was sent is not kept; it works again when there is room.
     #[error("blob storage is full")]
@@ -15,7 +16,7 @@ pub enum BlobError {
     #[error("blob store is closed")]
     Closed,
     #[error("blob storage: {0}")]
-    Io(#[source] io::Error),
+    Io(#[source] Arc<io::Error>),
 }
 
 impl From<io::Error> for BlobError {
@@ -23,7 +24,7 @@ impl From<io::Error> for BlobError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
             io::ErrorKind::NotFound => Self::NotFound,
-            _ => Self::Io(error),
+            _ => Self::Io(Arc::new(error)),
         }
     }
 }

@@ -2,14 +2,32 @@
 //!
 //! Local storage is a set of append-only pack files. A blob is staged while it arrives, in bounded memory or in a spool
 //! file; a batch of staged blobs is published with one sync; a published blob is found by its `Location` and never
-//! changes. The same three steps fit an object store.
+//! changes. The same three steps fit an object store: stage as here, publish a batch as one object, read by range.
+//!
+//! Publishing is the durability point of the archive. After a failed sync nothing of the batch counts and the file is
+//! never written again; when the disk is full the batch is refused and later ones work as soon as there is room.
 
+mod disk;
 mod error;
+mod packs;
+mod record;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+mod stage;
 
+pub use disk::{Disk, DiskFile, LocalDisk};
 pub use error::BlobError;
+pub use packs::{Entry, Found, PackInfo, Scan};
+pub use record::Kind;
+pub use stage::{Staged, Staging};
 
 use bytes::Bytes;
-use std::path::Path;
+use mingying_kernel::Timestamp;
+use packs::Packs;
+use sha2::{Digest, Sha256};
+use stage::Stage;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where a published payload lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,7 +49,7 @@ pub struct Settings {
     pub memory_per_blob: usize,
     /// Bound of all blobs staged in memory together.
     pub memory: usize,
-    /// Publishing is refused when less is free on the disk.
+    /// Publishing is refused when it would leave less than this free on the disk.
     pub reserve: u64,
 }
 
@@ -43,16 +61,119 @@ impl Default for Settings {
 
 /// The store of blobs. Cheap to clone.
 #[derive(Clone)]
-pub struct Blobs {}
+pub struct Blobs {
+    packs: Arc<Packs>,
+    stage: Arc<Stage>,
+}
 
 impl Blobs {
     /// Opens or makes the store in `dir` on the machine's disk.
     pub fn open(dir: &Path, settings: Settings) -> Result<Self, BlobError> {
-        Err(BlobError::Closed)
+        Self::open_on(Arc::new(LocalDisk), dir, settings)
+    }
+
+    /// As `open`, on a given disk.
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, settings: Settings) -> Result<Self, BlobError> {
+        let (packs, spool) = (dir.join("packs"), dir.join("spool"));
+        disk.create_dir(&packs)?;
+        disk.create_dir(&spool)?;
+        disk.sync_dir(dir)?;
+        // What a crash left between making a spool file and taking its name away.
+        for name in disk.list(&spool)? {
+            disk.remove(&spool.join(name))?;
+        }
+        Ok(Self {
+            packs: Arc::new(Packs::open(disk.clone(), &packs, &settings)?),
+            stage: Arc::new(Stage::new(disk, spool, &settings)),
+        })
+    }
+
+    /// Begins a blob.
+    pub fn stage(&self) -> Staging {
+        Staging::new(self.stage.clone())
+    }
+
+    /// Bytes of memory that staged blobs hold now.
+    pub fn staged_bytes(&self) -> usize {
+        self.stage.used()
+    }
+
+    /// Makes all entries durable with one sync, in order. All or nothing: after an error none of them counts.
+    pub async fn publish(&self, batch: Vec<Entry>, now: Timestamp) -> Result<Vec<Location>, BlobError> {
+        let packs = self.packs.clone();
+        blocking(move || packs.publish(&batch, now.as_micros())).await
     }
 
     /// `len` bytes at `offset` of a published payload; fewer at its end.
     pub async fn read(&self, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
-        Err(BlobError::Closed)
+        let packs = self.packs.clone();
+        blocking(move || packs.read(location, offset, len).map(Bytes::from)).await
     }
+
+    /// As `read`, for callers that are on a thread which may block.
+    pub fn read_blocking(&self, location: Location, offset: u64, len: u64) -> Result<Vec<u8>, BlobError> {
+        self.packs.read(location, offset, len)
+    }
+
+    /// Several reads in one trip: (location, offset, length) each, answered in order.
+    pub async fn read_many(&self, wanted: Vec<(Location, u64, u64)>) -> Result<Vec<Bytes>, BlobError> {
+        let packs = self.packs.clone();
+        blocking(move || wanted.into_iter().map(|(l, offset, len)| packs.read(l, offset, len).map(Bytes::from)).collect())
+            .await
+    }
+
+    /// The SHA-256 of a published payload without its first `head_len` bytes, computed from the disk.
+    pub async fn hash(&self, location: Location, head_len: u64) -> Result<[u8; 32], BlobError> {
+        let packs = self.packs.clone();
+        blocking(move || {
+            let mut sha = Sha256::new();
+            let mut at = head_len;
+            while at < location.len {
+                let part = packs.read(location, at, (location.len - at).min(1 << 20))?;
+                sha.update(&part);
+                at += part.len() as u64;
+            }
+            Ok(sha.finalize().into())
+        })
+        .await
+    }
+
+    /// All packs, oldest first.
+    pub fn packs(&self) -> Vec<PackInfo> {
+        self.packs.list()
+    }
+
+    /// The file of a pack, for copying it away.
+    pub fn pack_path(&self, pack: u64) -> PathBuf {
+        self.packs.path(pack)
+    }
+
+    pub fn free_space(&self) -> Result<u64, BlobError> {
+        self.packs.free_space()
+    }
+
+    /// Makes sure that the tail of a pack from `from` on is on the disk before it is scanned.
+    pub async fn settle(&self, pack: u64, from: u64) -> Result<(), BlobError> {
+        let packs = self.packs.clone();
+        blocking(move || packs.settle(pack, from)).await
+    }
+
+    /// The next whole records of a pack from `from` on. Damaged and torn ones are skipped.
+    pub async fn scan(&self, pack: u64, from: u64, max_records: usize) -> Result<Scan, BlobError> {
+        let packs = self.packs.clone();
+        blocking(move || packs.scan(pack, from, max_records, 64 << 20)).await
+    }
+
+    /// Tells where the last whole record of a scanned pack ends: what follows in the newest pack is cut, and writing
+    /// goes on there.
+    pub async fn resume(&self, pack: u64, end: u64) -> Result<(), BlobError> {
+        let packs = self.packs.clone();
+        blocking(move || packs.resume(pack, end)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, BlobError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| BlobError::Closed)?
 }
