@@ -49,7 +49,7 @@ export async function problemOf(response: Response): Promise<Problem> {
   }
 }
 
-type Translate = (key: string, options?: Record<string, unknown>) => string;
+type Translate = (key: string, options: { defaultValue: string; [name: string]: unknown }) => string;
 
 /**
  * The sentence for a problem: its own code, then the code's family (`patient.*`), then its status.

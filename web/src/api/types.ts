@@ -86,6 +86,8 @@ export interface Organization {
   id: string;
   name: string;
   name_en: string;
+  /** IANA name of the zone in which the facility keeps its wall time. */
+  zone?: string;
 }
 export interface Campus {
   id: string;

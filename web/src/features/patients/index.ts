@@ -1,0 +1,3 @@
+export { PatientSearch } from "./PatientSearch";
+export { PatientForm } from "./PatientForm";
+export { patientQuery } from "./queries";
