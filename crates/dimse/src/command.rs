@@ -1,0 +1,248 @@
+//! Command sets (PS3.7 6.3, E.1): group 0000, implicit VR little endian, a dozen short elements.
+
+/// Command Field values (PS3.7 E.1); responses have bit 0x8000 set.
+pub(crate) mod field {
+    pub(crate) const C_STORE_RQ: u16 = 0x0001;
+    pub(crate) const C_FIND_RQ: u16 = 0x0020;
+    pub(crate) const C_MOVE_RQ: u16 = 0x0021;
+    pub(crate) const C_ECHO_RQ: u16 = 0x0030;
+    pub(crate) const N_SET_RQ: u16 = 0x0120;
+    pub(crate) const N_CREATE_RQ: u16 = 0x0140;
+    pub(crate) const C_CANCEL_RQ: u16 = 0x0FFF;
+    pub(crate) const RESPONSE: u16 = 0x8000;
+}
+
+const NO_DATA_SET: u16 = 0x0101;
+
+/// Element numbers of group 0000.
+mod element {
+    pub(super) const GROUP_LENGTH: u16 = 0x0000;
+    pub(super) const AFFECTED_SOP_CLASS: u16 = 0x0002;
+    pub(super) const REQUESTED_SOP_CLASS: u16 = 0x0003;
+    pub(super) const FIELD: u16 = 0x0100;
+    pub(super) const MESSAGE_ID: u16 = 0x0110;
+    pub(super) const RESPONDED_TO: u16 = 0x0120;
+    pub(super) const MOVE_DESTINATION: u16 = 0x0600;
+    pub(super) const PRIORITY: u16 = 0x0700;
+    pub(super) const DATA_SET_TYPE: u16 = 0x0800;
+    pub(super) const STATUS: u16 = 0x0900;
+    pub(super) const ERROR_COMMENT: u16 = 0x0902;
+    pub(super) const ERROR_ID: u16 = 0x0903;
+    pub(super) const AFFECTED_SOP_INSTANCE: u16 = 0x1000;
+    pub(super) const REQUESTED_SOP_INSTANCE: u16 = 0x1001;
+    pub(super) const REMAINING: u16 = 0x1020;
+    pub(super) const COMPLETED: u16 = 0x1021;
+    pub(super) const FAILED: u16 = 0x1022;
+    pub(super) const WARNING: u16 = 0x1023;
+    pub(super) const MOVE_ORIGINATOR: u16 = 0x1030;
+    pub(super) const MOVE_ORIGINATOR_MESSAGE: u16 = 0x1031;
+}
+
+/// The command set breaks its encoding rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+/// Counts of sub-operations in a C-MOVE response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    pub(crate) remaining: u16,
+    pub(crate) completed: u16,
+    pub(crate) failed: u16,
+    pub(crate) warning: u16,
+}
+
+/// A request or response, as far as the services here look at it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Command {
+    pub(crate) field: u16,
+    pub(crate) message_id: u16,
+    /// Message ID Being Responded To; a C-CANCEL names its request by it too.
+    pub(crate) responded_to: u16,
+    /// Affected or Requested SOP Class UID.
+    pub(crate) sop_class: String,
+    /// Affected or Requested SOP Instance UID; empty when absent.
+    pub(crate) sop_instance: String,
+    pub(crate) move_destination: String,
+    pub(crate) has_data: bool,
+    pub(crate) status: u16,
+}
+
+impl Command {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut command = Self::default();
+        let (mut has_field, mut has_data_set_type) = (false, false);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (header, after) = rest.split_first_chunk::<8>().ok_or(Malformed)?;
+            let group = u16::from_le_bytes([header[0], header[1]]);
+            let number = u16::from_le_bytes([header[2], header[3]]);
+            let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+            if group != 0 {
+                return Err(Malformed);
+            }
+            let (value, next) = after.split_at_checked(length).ok_or(Malformed)?;
+            rest = next;
+            match number {
+                element::FIELD => {
+                    command.field = us(value)?;
+                    has_field = true;
+                }
+                element::MESSAGE_ID => command.message_id = us(value)?,
+                element::RESPONDED_TO => command.responded_to = us(value)?,
+                element::STATUS => command.status = us(value)?,
+                element::DATA_SET_TYPE => {
+                    command.has_data = us(value)? != NO_DATA_SET;
+                    has_data_set_type = true;
+                }
+                element::AFFECTED_SOP_CLASS | element::REQUESTED_SOP_CLASS => command.sop_class = uid(value)?,
+                element::AFFECTED_SOP_INSTANCE | element::REQUESTED_SOP_INSTANCE => {
+                    command.sop_instance = uid(value)?;
+                }
+                element::MOVE_DESTINATION => {
+                    command.move_destination = text(value)?.trim_matches([' ', '\0']).to_owned();
+                }
+                _ => {}
+            }
+        }
+        if has_field && has_data_set_type { Ok(command) } else { Err(Malformed) }
+    }
+}
+
+fn us(value: &[u8]) -> Result<u16, Malformed> {
+    match value {
+        [low, high] => Ok(u16::from_le_bytes([*low, *high])),
+        _ => Err(Malformed),
+    }
+}
+
+fn text(value: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(value).map_err(|_| Malformed)
+}
+
+/// A UID without its padding. Its form is checked where it is used; here only that it is short and plain.
+fn uid(value: &[u8]) -> Result<String, Malformed> {
+    let uid = text(value)?.trim_matches(['\0', ' ']);
+    if uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        Ok(uid.to_owned())
+    } else {
+        Err(Malformed)
+    }
+}
+
+/// Writes a command set. Elements are given in ascending order.
+#[derive(Debug, Default)]
+struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    fn raw(&mut self, number: u16, value: &[u8]) {
+        self.bytes.extend_from_slice(&[0, 0]);
+        self.bytes.extend_from_slice(&number.to_le_bytes());
+        self.bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(value);
+    }
+
+    fn us(&mut self, number: u16, value: u16) {
+        self.raw(number, &value.to_le_bytes());
+    }
+
+    fn padded(&mut self, number: u16, value: &str, padding: u8) {
+        let mut bytes = value.as_bytes().to_vec();
+        if bytes.len() % 2 == 1 {
+            bytes.push(padding);
+        }
+        self.raw(number, &bytes);
+    }
+
+    fn uid(&mut self, number: u16, value: &str) {
+        if !value.is_empty() {
+            self.padded(number, value, 0);
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let mut whole = Self { bytes: Vec::with_capacity(self.bytes.len() + 12) };
+        whole.raw(element::GROUP_LENGTH, &(self.bytes.len() as u32).to_le_bytes());
+        whole.bytes.extend_from_slice(&self.bytes);
+        whole.bytes
+    }
+}
+
+/// A response to `request`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Response<'a> {
+    pub(crate) request: &'a Command,
+    pub(crate) status: u16,
+    pub(crate) has_data: bool,
+    pub(crate) counts: Option<Counts>,
+    /// Error ID (0000,0903), where a service defines one.
+    pub(crate) error_id: Option<u16>,
+    /// Error Comment (0000,0902), at most 64 characters: a stable code, never patient data.
+    pub(crate) comment: &'a str,
+}
+
+impl<'a> Response<'a> {
+    pub(crate) fn to(request: &'a Command, status: u16) -> Self {
+        Self { request, status, has_data: false, counts: None, error_id: None, comment: "" }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.uid(element::AFFECTED_SOP_CLASS, &self.request.sop_class);
+        out.us(element::FIELD, self.request.field | field::RESPONSE);
+        out.us(element::RESPONDED_TO, self.request.message_id);
+        out.us(element::DATA_SET_TYPE, if self.has_data { 0 } else { NO_DATA_SET });
+        out.us(element::STATUS, self.status);
+        if !self.comment.is_empty() {
+            let end = self.comment.char_indices().nth(64).map_or(self.comment.len(), |(at, _)| at);
+            out.padded(element::ERROR_COMMENT, self.comment.get(..end).unwrap_or_default(), b' ');
+        }
+        if let Some(id) = self.error_id {
+            out.us(element::ERROR_ID, id);
+        }
+        // C-FIND, C-MOVE and C-ECHO responses have no instance.
+        if matches!(self.request.field, field::C_STORE_RQ | field::N_CREATE_RQ | field::N_SET_RQ) {
+            out.uid(element::AFFECTED_SOP_INSTANCE, &self.request.sop_instance);
+        }
+        if let Some(counts) = self.counts {
+            // The remaining count stands in pending and cancelled responses only (PS3.4 C.4.2.1.7).
+            if matches!(self.status, 0xFF00 | 0xFE00) {
+                out.us(element::REMAINING, counts.remaining);
+            }
+            out.us(element::COMPLETED, counts.completed);
+            out.us(element::FAILED, counts.failed);
+            out.us(element::WARNING, counts.warning);
+        }
+        out.finish()
+    }
+}
+
+pub(crate) fn echo_request(message_id: u16) -> Vec<u8> {
+    let mut out = Writer::default();
+    out.uid(element::AFFECTED_SOP_CLASS, crate::uids::VERIFICATION);
+    out.us(element::FIELD, field::C_ECHO_RQ);
+    out.us(element::MESSAGE_ID, message_id);
+    out.us(element::DATA_SET_TYPE, NO_DATA_SET);
+    out.finish()
+}
+
+/// A C-STORE request as a sub-operation of the C-MOVE that `originator` asked for with message `originator_message`.
+pub(crate) fn store_request(
+    message_id: u16,
+    sop_class: &str,
+    sop_instance: &str,
+    originator: &str,
+    originator_message: u16,
+) -> Vec<u8> {
+    let mut out = Writer::default();
+    out.uid(element::AFFECTED_SOP_CLASS, sop_class);
+    out.us(element::FIELD, field::C_STORE_RQ);
+    out.us(element::MESSAGE_ID, message_id);
+    out.us(element::PRIORITY, 0);
+    out.us(element::DATA_SET_TYPE, 0);
+    out.uid(element::AFFECTED_SOP_INSTANCE, sop_instance);
+    out.padded(element::MOVE_ORIGINATOR, originator, b' ');
+    out.us(element::MOVE_ORIGINATOR_MESSAGE, originator_message);
+    out.finish()
+}

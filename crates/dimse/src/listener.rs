@@ -1,0 +1,285 @@
+//! Accepting connections and deciding about associations.
+
+use crate::negotiate;
+use crate::peers::Peer;
+use crate::session::{self, Caller, Session};
+use crate::tally::Tally;
+use crate::ul::{AssociateAc, AssociateRq, Event, Fault, Link, LinkError, Reject, Stream};
+use crate::{Settings, store};
+use mingying_access::Outcome;
+use mingying_archive::Archive;
+use mingying_db::Db;
+use mingying_kernel::{Actor, ActorKind, AeTitle, Ctx, OrgId, Policy, Role, SharedClock};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections beyond the associations that may wait for a refusal.
+const SPARE_CONNECTIONS: usize = 64;
+const TALLY_INTERVAL: Duration = Duration::from_secs(5);
+/// One audit row per caller, title and reason in this time: a flood of refusals does not become a flood of rows.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(60);
+/// Distinct refusals remembered for that.
+const MAX_REFUSALS: usize = 1024;
+
+/// What all associations share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) db: Db,
+    pub(crate) archive: Archive,
+    pub(crate) policy: Arc<dyn Policy>,
+    pub(crate) clock: SharedClock,
+    pub(crate) tally: Tally,
+    refusals: Mutex<HashMap<(IpAddr, String, &'static str), tokio::time::Instant>>,
+    associations: Arc<Semaphore>,
+}
+
+/// The DICOM listener.
+#[derive(Clone)]
+pub struct Dimse {
+    shared: Arc<Shared>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Dimse {
+    pub fn new(settings: Settings, db: Db, archive: Archive, policy: Arc<dyn Policy>, clock: SharedClock) -> Self {
+        let associations = Arc::new(Semaphore::new(settings.max_associations));
+        let shared = Shared {
+            settings,
+            db,
+            archive,
+            policy,
+            clock,
+            tally: Tally::default(),
+            refusals: Mutex::default(),
+            associations,
+        };
+        Self { shared: Arc::new(shared), tls: None }
+    }
+
+    /// Speaks TLS only (PS3.15 B.1).
+    #[must_use]
+    pub fn with_tls(mut self, acceptor: TlsAcceptor) -> Self {
+        self.tls = Some(acceptor);
+        self
+    }
+
+    /// Associations that are open.
+    pub fn open_associations(&self) -> usize {
+        self.shared.settings.max_associations.saturating_sub(self.shared.associations.available_permits())
+    }
+
+    /// Accepts associations until `stop`; then lets the open ones finish their message for the grace time, and aborts
+    /// what is left. Returns when all are closed.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let abort = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let connections = Arc::new(Semaphore::new(self.shared.settings.max_associations + SPARE_CONNECTIONS));
+        let mut tally = tokio::time::interval(TALLY_INTERVAL);
+        tally.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = tally.tick() => self.shared.flush_tally().await,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, from)) => {
+                        // Without a slot even for saying no, the connection is closed at once.
+                        let Ok(slot) = connections.clone().try_acquire_owned() else { continue };
+                        let (this, stop, abort) = (self.clone(), stop.clone(), abort.clone());
+                        tasks.spawn(async move {
+                            this.connection(stream, from, stop, abort).await;
+                            drop(slot);
+                        });
+                    }
+                    Err(error) => {
+                        // Out of descriptors: wait for connections to close instead of spinning.
+                        tracing::warn!(%error, "DICOM listener cannot accept");
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        tasks.close();
+        if timeout(self.shared.settings.grace, tasks.wait()).await.is_err() {
+            abort.cancel();
+            tasks.wait().await;
+        }
+        self.shared.flush_tally().await;
+    }
+
+    async fn connection(self, tcp: TcpStream, from: SocketAddr, stop: CancellationToken, abort: CancellationToken) {
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+        let artim = self.shared.settings.artim;
+        let stream: Box<dyn Stream> = match &self.tls {
+            None => Box::new(tcp),
+            Some(acceptor) => match timeout(artim, acceptor.accept(tcp)).await {
+                Ok(Ok(stream)) => Box::new(stream),
+                Ok(Err(_)) | Err(_) => {
+                    tracing::info!(from = %from.ip(), "DICOM connection without a TLS handshake");
+                    return;
+                }
+            },
+        };
+        let mut link = Link::new(stream, self.shared.settings.stall);
+        let ended = tokio::select! {
+            ended = self.shared.associate(&mut link, from, stop) => ended,
+            () = abort.cancelled() => Err(LinkError::Closing),
+        };
+        let fault = match ended {
+            Ok(()) => None,
+            Err(LinkError::Fault(fault)) => {
+                tracing::info!(from = %from.ip(), fault = fault.as_str(), "DICOM association aborted");
+                Some(fault)
+            }
+            Err(LinkError::Timeout) => {
+                tracing::info!(from = %from.ip(), "DICOM association timed out");
+                Some(Fault::NotSpecified)
+            }
+            Err(LinkError::Closing) => Some(Fault::NotSpecified),
+            Err(LinkError::Io(error)) => {
+                tracing::debug!(from = %from.ip(), %error, "DICOM connection lost");
+                return;
+            }
+        };
+        if let Some(fault) = fault
+            && link.send_abort(fault).await.is_err()
+        {
+            return;
+        }
+        let patience = if abort.is_cancelled() { Duration::from_millis(100) } else { artim };
+        link.linger(patience).await;
+    }
+}
+
+impl Shared {
+    async fn flush_tally(&self) {
+        if let Err(error) = self.tally.flush(&self.db).await {
+            tracing::warn!(%error, "peer counters are not written");
+        }
+    }
+
+    /// One association from its request to its end.
+    async fn associate(
+        self: &Arc<Self>,
+        link: &mut Link,
+        from: SocketAddr,
+        stop: CancellationToken,
+    ) -> Result<(), LinkError> {
+        let rq = match timeout(self.settings.artim, link.event()).await {
+            Ok(Ok(Event::AssociateRq(rq))) => rq,
+            // Opened and closed without a word: a port check.
+            Ok(Ok(Event::Closed | Event::Abort)) => return Ok(()),
+            Ok(Ok(_)) => return Err(LinkError::Fault(Fault::UnexpectedPdu)),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(LinkError::Timeout),
+        };
+        let (caller, _slot) = match self.decide(&rq, from).await {
+            Ok(decided) => decided,
+            Err(reject) => {
+                self.refuse(&rq, from, reject).await;
+                return link.send_reject(reject).await;
+            }
+        };
+        if !link.set_peer_max_pdu(rq.max_pdu) {
+            return Err(LinkError::Fault(Fault::InvalidParameter));
+        }
+        let (results, contexts) = negotiate::answer_contexts(&rq, &self.settings);
+        let window = negotiate::window(&rq);
+        let ac = AssociateAc {
+            called: rq.called.clone(),
+            calling: rq.calling.clone(),
+            contexts: results,
+            max_pdu: 0,
+            // Answered only where it was asked for (PS3.7 D.3.3.3.2).
+            operations: rq.operations.map(|_| (window, 1)),
+        };
+        link.send_associate_ac(&ac).await?;
+        tracing::debug!(aet = %caller.aet, from = %from.ip(), contexts = contexts.len(), "DICOM association open");
+        let mut session = Session::new(self.clone(), link, caller, contexts, usize::from(window), stop);
+        let ended = session.run().await;
+        session.close();
+        ended
+    }
+
+    async fn decide(
+        self: &Arc<Self>,
+        rq: &AssociateRq,
+        from: SocketAddr,
+    ) -> Result<(Caller, tokio::sync::OwnedSemaphorePermit), Reject> {
+        negotiate::check_request(rq, &self.settings)?;
+        let aet = AeTitle::parse(&rq.calling).map_err(|_| Reject::CallingAeNotRecognized)?;
+        let peer = match store::find(&self.db, &aet).await {
+            Ok(peer) => peer,
+            Err(error) => {
+                tracing::warn!(%error, "the peers register cannot be read");
+                return Err(Reject::TemporaryCongestion);
+            }
+        };
+        let loopback = from.ip().to_canonical().is_loopback();
+        if peer.is_none() && !(self.settings.accept_any_from_loopback && loopback) {
+            return Err(Reject::CallingAeNotRecognized);
+        }
+        let slot = self.associations.clone().try_acquire_owned().map_err(|_| Reject::LocalLimitExceeded)?;
+        Ok((self.caller(&aet, peer), slot))
+    }
+
+    fn caller(&self, aet: &AeTitle, peer: Option<Peer>) -> Caller {
+        let ctx = self.device_ctx(aet.as_str(), peer.as_ref().and_then(|peer| peer.org));
+        Caller { aet: aet.to_string(), charset: session::charset_of(peer.as_ref()), registered: peer.is_some(), ctx }
+    }
+
+    fn device_ctx(&self, aet: &str, org: Option<OrgId>) -> Ctx {
+        let actor = Actor {
+            kind: ActorKind::Device,
+            id: aet.to_owned(),
+            name: aet.to_owned(),
+            roles: vec![Role::Machine],
+            org,
+        };
+        Ctx::new(actor, &format!("AE {aet}"), self.policy.clone(), self.clock.clone())
+    }
+
+    /// Logs and audits a refused association. The calling title is text from outside; only a valid one is kept.
+    async fn refuse(&self, rq: &AssociateRq, from: SocketAddr, reject: Reject) {
+        let aet = AeTitle::parse(&rq.calling).map_or_else(|_| "?".to_owned(), String::from);
+        tracing::warn!(calling = %aet, from = %from.ip(), reason = reject.as_str(), "DICOM association refused");
+        if !self.first_refusal((from.ip(), aet.clone(), reject.as_str())) {
+            return;
+        }
+        let ctx = self.device_ctx(&aet, None);
+        let audited = async {
+            let mut tx = self.db.begin().await?;
+            let detail = format!("{} from {}", reject.as_str(), from.ip());
+            mingying_access::audit(&mut tx, &ctx, "association.open", "peer", &aet, Outcome::Denied, &detail).await?;
+            tx.commit().await
+        };
+        if let Err(error) = audited.await {
+            tracing::warn!(%error, "a refused association is not audited");
+        }
+    }
+
+    fn first_refusal(&self, key: (IpAddr, String, &'static str)) -> bool {
+        let now = tokio::time::Instant::now();
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if refusals.len() >= MAX_REFUSALS {
+            refusals.retain(|_, at| now.duration_since(*at) < REFUSAL_INTERVAL);
+        }
+        if refusals.get(&key).is_some_and(|at| now.duration_since(*at) < REFUSAL_INTERVAL)
+            || refusals.len() >= MAX_REFUSALS
+        {
+            return false;
+        }
+        refusals.insert(key, now);
+        true
+    }
+}

@@ -1,0 +1,247 @@
+//! Calling others: C-ECHO, and C-STORE as the sub-operations of a C-MOVE.
+
+use crate::Settings;
+use crate::command::{self, Command, field};
+use crate::peers::{Echo, Peer};
+use crate::ul::{AssociateRq, ContextOutcome, Event, Fault, Link, LinkError, ProposedContext, uids as ul_uids};
+use crate::{status, uids};
+use mingying_archive::{Archive, ArchiveError, InstanceRef};
+use mingying_kernel::{AeTitle, Timestamp};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+/// Bytes of an object read from the archive at a time.
+const CHUNK: u64 = 1 << 20;
+
+/// Why a peer could not be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("not reachable")]
+    Unreachable,
+    #[error("association rejected")]
+    Rejected,
+    #[error("service not accepted")]
+    NotAccepted,
+    #[error("status {0:04X}")]
+    Status(u16),
+    #[error("archive: {0}")]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+impl CallError {
+    /// Stable, for the register and the log.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Rejected => "rejected",
+            Self::NotAccepted => "refused",
+            Self::Status(_) => "status",
+            Self::Archive(_) => "archive",
+            Self::Link(LinkError::Timeout) => "timeout",
+            Self::Link(_) => "aborted",
+        }
+    }
+}
+
+/// An association that we asked for.
+struct Call {
+    link: Link,
+    /// Accepted contexts: (abstract syntax, transfer syntax) to id.
+    contexts: HashMap<(String, String), u8>,
+    next_message: u16,
+    stall: Duration,
+}
+
+impl Call {
+    /// Proposes one context for each abstract syntax with its transfer syntaxes; at most 128.
+    async fn open(
+        peer: &Peer,
+        our_title: &AeTitle,
+        wanted: &[(String, Vec<String>)],
+        stall: Duration,
+    ) -> Result<Self, CallError> {
+        let connect = TcpStream::connect((peer.host.as_str(), peer.port));
+        let stream = match timeout(stall, connect).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(_)) => return Err(CallError::Unreachable),
+            Err(_) => return Err(CallError::Link(LinkError::Timeout)),
+        };
+        stream.set_nodelay(true).map_err(LinkError::from)?;
+        let mut link = Link::new(Box::new(stream), stall);
+        let contexts: Vec<ProposedContext> = wanted
+            .iter()
+            .zip((1..=255u8).step_by(2))
+            .map(|((abstract_syntax, syntaxes), id)| ProposedContext {
+                id,
+                abstract_syntax: abstract_syntax.clone(),
+                transfer_syntaxes: syntaxes.clone(),
+            })
+            .collect();
+        let rq = AssociateRq {
+            protocol_version: 1,
+            called: peer.aet.to_string(),
+            calling: our_title.to_string(),
+            application_context: ul_uids::APPLICATION_CONTEXT.to_owned(),
+            contexts,
+            max_pdu: 0,
+            operations: None,
+        };
+        link.send_associate_rq(&rq).await?;
+        let ac = match timeout(stall, link.event()).await.map_err(|_| LinkError::Timeout)?? {
+            Event::AssociateAc(ac) => ac,
+            Event::AssociateRj(reason) => {
+                tracing::info!(called = %peer.aet, reason = reason.as_str(), "association rejected by peer");
+                return Err(CallError::Rejected);
+            }
+            Event::Abort | Event::Closed => return Err(CallError::Rejected),
+            _ => return Err(CallError::Link(LinkError::Fault(Fault::UnexpectedPdu))),
+        };
+        if !link.set_peer_max_pdu(ac.max_pdu) {
+            return Err(CallError::Link(LinkError::Fault(Fault::InvalidParameter)));
+        }
+        let accepted = ac.contexts.iter().filter(|result| result.outcome == ContextOutcome::Accepted);
+        let contexts = accepted
+            .filter_map(|result| {
+                let proposed = rq.contexts.iter().find(|context| context.id == result.id)?;
+                // A syntax that was not proposed would have us send what the peer misreads.
+                proposed
+                    .transfer_syntaxes
+                    .contains(&result.transfer_syntax)
+                    .then(|| ((proposed.abstract_syntax.clone(), result.transfer_syntax.clone()), result.id))
+            })
+            .collect();
+        Ok(Self { link, contexts, next_message: 1, stall })
+    }
+
+    /// The status of the response to message `id`.
+    async fn response(&mut self, id: u16) -> Result<u16, CallError> {
+        match timeout(self.stall, self.link.event()).await.map_err(|_| LinkError::Timeout)?? {
+            Event::Command { .. } => {
+                let command = Command::parse(self.link.command())
+                    .map_err(|_| CallError::Link(LinkError::Fault(Fault::InvalidParameter)))?;
+                if command.field & field::RESPONSE != 0 && command.responded_to == id && !command.has_data {
+                    Ok(command.status)
+                } else {
+                    Err(CallError::Link(LinkError::Fault(Fault::UnexpectedPdu)))
+                }
+            }
+            Event::Abort | Event::Closed => {
+                Err(CallError::Link(LinkError::Io(std::io::ErrorKind::ConnectionAborted.into())))
+            }
+            _ => Err(CallError::Link(LinkError::Fault(Fault::UnexpectedPdu))),
+        }
+    }
+
+    fn message_id(&mut self) -> u16 {
+        let id = self.next_message;
+        self.next_message = id.checked_add(1).unwrap_or(1);
+        id
+    }
+
+    /// Releases the association; a peer that does not answer is left.
+    async fn release(mut self) {
+        if self.link.send_release_rq().await.is_ok() {
+            let _ = timeout(self.stall.min(Duration::from_secs(5)), self.link.event()).await;
+        }
+    }
+
+    async fn abort(mut self) {
+        let _ = self.link.send_abort(Fault::NotSpecified).await;
+    }
+}
+
+/// C-ECHO (PS3.4 annex A), waiting at most `limit` for all of it.
+pub(crate) async fn echo(peer: &Peer, our_title: &AeTitle, at: Timestamp, limit: Duration) -> Echo {
+    let began = Instant::now();
+    let ask = async {
+        let wanted = [(uids::VERIFICATION.to_owned(), vec![uids::IMPLICIT_LITTLE.to_owned()])];
+        let mut call = Call::open(peer, our_title, &wanted, limit).await?;
+        let Some(context) = call.contexts.values().next().copied() else {
+            call.abort().await;
+            return Err(CallError::NotAccepted);
+        };
+        let id = call.message_id();
+        call.link.send_message(context, &command::echo_request(id), None).await?;
+        let status = call.response(id).await?;
+        call.release().await;
+        if status == status::SUCCESS { Ok(()) } else { Err(CallError::Status(status)) }
+    };
+    let outcome = match timeout(limit, ask).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(CallError::Link(LinkError::Timeout)),
+    };
+    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Echo { at, ok: outcome.is_ok(), ms, error: outcome.err().map(|error| error.code().to_owned()) }
+}
+
+/// An association for storing at a peer.
+pub(crate) struct Sender {
+    call: Call,
+    /// Set after a fault of the connection: nothing more can be sent over it.
+    broken: bool,
+}
+
+impl Sender {
+    /// `wanted` are pairs of SOP class and transfer syntax; each becomes one context, so that an object goes as it is
+    /// stored or not at all.
+    pub(crate) async fn connect(
+        peer: &Peer,
+        settings: &Settings,
+        wanted: &[(String, String)],
+    ) -> Result<Self, CallError> {
+        let wanted: Vec<_> = wanted.iter().map(|(class, syntax)| (class.clone(), vec![syntax.clone()])).collect();
+        let call = Call::open(peer, &settings.ae_title, &wanted, settings.stall).await?;
+        Ok(Self { call, broken: false })
+    }
+
+    /// Sends one object and returns the peer's status.
+    pub(crate) async fn store(
+        &mut self,
+        archive: &Archive,
+        instance: &InstanceRef,
+        originator: &str,
+        originator_message: u16,
+    ) -> Result<u16, CallError> {
+        if self.broken {
+            return Err(CallError::Link(LinkError::Io(std::io::ErrorKind::NotConnected.into())));
+        }
+        let pair = (instance.sop_class.clone(), instance.transfer_syntax.clone());
+        let context = self.call.contexts.get(&pair).copied().ok_or(CallError::NotAccepted)?;
+        // The first bytes are read before the command is sent: an object that cannot be read harms no association.
+        let (mut at, end) = (instance.head_len.max(0) as u64, instance.size.max(0) as u64);
+        let mut chunk = archive.read(instance, at, CHUNK.min(end.saturating_sub(at))).await?;
+        let sent = async {
+            let id = self.call.message_id();
+            let command =
+                command::store_request(id, &instance.sop_class, &instance.sop_uid, originator, originator_message);
+            self.call.link.send_message(context, &command, None).await?;
+            loop {
+                at += chunk.len() as u64;
+                let last = at >= end || chunk.is_empty();
+                if last {
+                    self.call.link.send_data(context, &chunk, true).await?;
+                    break;
+                }
+                // The next piece is read while this one goes out.
+                let (sent, next) = tokio::join!(
+                    self.call.link.send_data(context, &chunk, false),
+                    archive.read(instance, at, CHUNK.min(end - at))
+                );
+                sent?;
+                chunk = next?;
+            }
+            self.call.response(id).await
+        };
+        let outcome = sent.await;
+        self.broken = outcome.is_err();
+        outcome
+    }
+
+    pub(crate) async fn close(self) {
+        if self.broken { self.call.abort().await } else { self.call.release().await }
+    }
+}

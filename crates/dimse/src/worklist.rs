@@ -1,0 +1,237 @@
+//! Modality Worklist (PS3.4 annex K): what a modality is to perform, from the scheduled steps of `exam`.
+
+use crate::command::{Command, Response};
+use crate::dataset::{DataSet, Encoding};
+use crate::find::asked;
+use crate::negotiate::Context;
+use crate::session::Session;
+use crate::status;
+use crate::ul::LinkError;
+use dicom_dictionary_std::tags;
+use jiff::civil::{Date, DateTime, Time};
+use mingying_dicom::PersonName;
+use mingying_exam::{QueryWorklist, WorklistCode, WorklistItem, WorklistQuery};
+use mingying_kernel::Coded;
+
+/// Items of one answer; a modality asks for a day of one station.
+const MAX_ITEMS: u32 = 1000;
+/// Coding scheme of the catalogue's own codes (PS3.16 8.2: private schemes begin with 99).
+const CODING_SCHEME: &str = "99MINGYING";
+
+pub(crate) async fn answer(
+    session: &mut Session<'_>,
+    context: u8,
+    accepted: &Context,
+    request: &Command,
+    identifier: Option<DataSet>,
+) -> Result<(), LinkError> {
+    let (identifier, items) = match matches(session, identifier).await {
+        Ok(found) => found,
+        Err((status, comment)) => {
+            let mut response = Response::to(request, status);
+            response.comment = comment;
+            return session.respond(context, &response, None).await;
+        }
+    };
+    let encoding = Encoding::of(&accepted.transfer_syntax).unwrap_or(Encoding::ImplicitLittle);
+    let charset = session.caller.charset.clone();
+    for item in items {
+        if session.cancelled(request).await? {
+            return session.respond(context, &Response::to(request, status::CANCEL), None).await;
+        }
+        let mut out = asked(&identifier, &data_set(&item));
+        out.put_text(tags::SPECIFIC_CHARACTER_SET, charset.value());
+        let mut response = Response::to(request, status::PENDING);
+        response.has_data = true;
+        session.respond(context, &response, Some(&out.encode(encoding, &charset))).await?;
+    }
+    session.respond(context, &Response::to(request, status::SUCCESS), None).await
+}
+
+async fn matches(
+    session: &Session<'_>,
+    identifier: Option<DataSet>,
+) -> Result<(DataSet, Vec<WorklistItem>), (u16, &'static str)> {
+    let identifier = identifier.ok_or((status::CANNOT_UNDERSTAND, "dimse.identifier"))?;
+    let permit = session.permit::<QueryWorklist>().map_err(|status| (status, "dimse.not_authorized"))?;
+    let keys = Keys::read(&identifier).ok_or((status::DOES_NOT_MATCH, "dimse.date"))?;
+    let found = mingying_exam::query_worklist(&session.shared.db, &permit, &keys.query).await.map_err(|error| {
+        tracing::warn!(code = error.code(), %error, "worklist query");
+        (status::of_find(&error), error.code())
+    })?;
+    Ok((identifier, found.into_iter().filter(|item| keys.admits(item)).collect()))
+}
+
+/// The matching keys of an identifier.
+#[derive(Debug)]
+struct Keys {
+    query: WorklistQuery,
+    /// Date and time are matched each by itself (PS3.4 C.2.2.2.5, without combined matching).
+    times: Option<(Time, Time)>,
+}
+
+impl Keys {
+    /// `None` when a date or time is not one.
+    fn read(identifier: &DataSet) -> Option<Self> {
+        let empty = DataSet::default();
+        let step = identifier.items(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE).first().unwrap_or(&empty);
+        let key = |set: &DataSet, tag| {
+            let text = set.text(tag);
+            (!text.is_empty() && text != "*").then(|| text.to_owned())
+        };
+        let dates = range(step.text(tags::SCHEDULED_PROCEDURE_STEP_START_DATE), date, Date::MIN, Date::MAX)?;
+        let times = range(step.text(tags::SCHEDULED_PROCEDURE_STEP_START_TIME), time, Time::MIN, Time::MAX)?;
+        let query = WorklistQuery {
+            station_aet: key(step, tags::SCHEDULED_STATION_AE_TITLE),
+            modality: key(step, tags::MODALITY),
+            from: dates.map(|(from, _)| from.to_datetime(Time::MIN)),
+            to: dates.map(|(_, to)| to.to_datetime(Time::MAX)),
+            patient_name: key(identifier, tags::PATIENT_NAME),
+            patient_id: key(identifier, tags::PATIENT_ID),
+            accession: key(identifier, tags::ACCESSION_NUMBER),
+            study_uid: key(identifier, tags::STUDY_INSTANCE_UID),
+            sps_id: key(step, tags::SCHEDULED_PROCEDURE_STEP_ID),
+            procedure_id: key(identifier, tags::REQUESTED_PROCEDURE_ID),
+            limit: Some(MAX_ITEMS),
+        };
+        Some(Self { query, times })
+    }
+
+    fn admits(&self, item: &WorklistItem) -> bool {
+        self.times.is_none_or(|(from, to)| (from..=to).contains(&item.start_local.time()))
+    }
+}
+
+/// `A`, `A-B`, `A-`, `-B`, or empty for all (PS3.4 C.2.2.2.5). The outer `None` stands for a value that is neither.
+#[allow(clippy::option_option)]
+fn range<T: Copy>(text: &str, parse: impl Fn(&str) -> Option<(T, T)>, min: T, max: T) -> Option<Option<(T, T)>> {
+    if text.is_empty() || text == "*" {
+        return Some(None);
+    }
+    let Some((from, to)) = text.split_once('-') else {
+        return parse(text).map(Some);
+    };
+    let from = if from.trim().is_empty() { min } else { parse(from.trim())?.0 };
+    let to = if to.trim().is_empty() { max } else { parse(to.trim())?.1 };
+    Some(Some((from, to)))
+}
+
+/// A DA value, as the first and last day that it stands for; the old form with dots is read too.
+pub(crate) fn date(text: &str) -> Option<(Date, Date)> {
+    let digits: String = text.chars().filter(|c| *c != '.').collect();
+    if digits.len() != 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let part = |range| digits.get(range).and_then(|t: &str| t.parse::<i16>().ok());
+    let day = Date::new(part(0..4)?, part(4..6)?.try_into().ok()?, part(6..8)?.try_into().ok()?).ok()?;
+    Some((day, day))
+}
+
+/// A TM value (`HH`, `HHMM`, `HHMMSS`, with fraction), as the first and last instant that it stands for.
+pub(crate) fn time(text: &str) -> Option<(Time, Time)> {
+    let plain: String = text.chars().filter(|c| *c != ':').collect();
+    let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
+    let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+    if !matches!(whole.len(), 2 | 4 | 6) || !digits(whole) || !digits(fraction) || fraction.len() > 6 {
+        return None;
+    }
+    let part = |at: usize, otherwise: i8| match whole.get(at..at + 2) {
+        // A leap second is the last instant of its minute here.
+        Some(text) => text.parse::<i8>().ok().map(|v| if at == 4 { v.min(59) } else { v }),
+        None => Some(otherwise),
+    };
+    let nanos = |pad: &str| format!("{fraction}{}", pad.repeat(9 - fraction.len())).parse::<i32>().ok();
+    let first = Time::new(part(0, 0)?, part(2, 0)?, part(4, 0)?, nanos("0")?).ok()?;
+    let last = Time::new(part(0, 0)?, part(2, 59)?, part(4, 59)?, nanos("9")?).ok()?;
+    Some((first, last))
+}
+
+pub(crate) fn date_text(at: DateTime) -> String {
+    format!("{:04}{:02}{:02}", at.year(), at.month(), at.day())
+}
+
+/// Everything the worklist knows of a step (PS3.4 table K.6-1). What a query did not ask for is left out later.
+fn data_set(item: &WorklistItem) -> DataSet {
+    let mut step = DataSet::default();
+    step.put_text(tags::MODALITY, &item.modality);
+    step.put_text(tags::SCHEDULED_STATION_AE_TITLE, item.station_aet.as_str());
+    step.put_text(tags::SCHEDULED_PROCEDURE_STEP_START_DATE, date_text(item.start_local));
+    step.put_text(
+        tags::SCHEDULED_PROCEDURE_STEP_START_TIME,
+        format!("{:02}{:02}{:02}", item.start_local.hour(), item.start_local.minute(), item.start_local.second()),
+    );
+    step.put_text(tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION, bounded(&item.description, 64));
+    step.put_text(tags::SCHEDULED_PROCEDURE_STEP_ID, &item.sps_id);
+    step.put_text(tags::SCHEDULED_STATION_NAME, bounded(&item.station_name, 16));
+    step.put_text(tags::SCHEDULED_PROCEDURE_STEP_LOCATION, bounded(&item.location, 16));
+    step.put_text(tags::SCHEDULED_PROCEDURE_STEP_STATUS, "SCHEDULED");
+    step.put_items(tags::SCHEDULED_PROTOCOL_CODE_SEQUENCE, item.items.iter().map(code).collect());
+    let mut out = DataSet::default();
+    out.put_items(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE, vec![step]);
+    out.put_text(tags::ACCESSION_NUMBER, item.accession.as_str());
+    out.put_text(tags::REFERRING_PHYSICIAN_NAME, person(&item.referring_physician, ""));
+    out.put_text(tags::REQUESTING_PHYSICIAN, person(&item.referring_physician, ""));
+    out.put_text(tags::REQUESTING_SERVICE, bounded(&item.requesting_department, 64));
+    out.put_text(tags::PATIENT_NAME, person(&item.patient_name, &item.patient_name_latin));
+    out.put_text(tags::PATIENT_ID, &item.patient_id);
+    out.put_text(tags::ISSUER_OF_PATIENT_ID, bounded(&item.patient_id_issuer, 64));
+    out.put_text(
+        tags::PATIENT_BIRTH_DATE,
+        item.birth_date.map(|day| date_text(day.to_datetime(Time::MIN))).unwrap_or_default(),
+    );
+    // CS takes M, F and O (PS3.3 C.2.3); unknown is empty.
+    out.put_text(
+        tags::PATIENT_SEX,
+        match item.sex.as_str() {
+            "U" => "",
+            known => known,
+        },
+    );
+    out.put_text(tags::MEDICAL_ALERTS, joined(&item.alerts));
+    out.put_text(tags::ALLERGIES, joined(&item.allergies));
+    // 3: definitely pregnant, 4: unknown (PS3.3 C.7.2.3).
+    out.put_text(tags::PREGNANCY_STATUS, if item.pregnant { "3" } else { "4" });
+    out.put_text(tags::SPECIAL_NEEDS, joined(&item.special));
+    out.put_text(tags::STUDY_INSTANCE_UID, item.study_uid.as_str());
+    out.put_text(tags::REQUESTED_PROCEDURE_ID, &item.procedure_id);
+    out.put_text(tags::REQUESTED_PROCEDURE_DESCRIPTION, bounded(&item.procedure_description, 64));
+    out.put_items(tags::REQUESTED_PROCEDURE_CODE_SEQUENCE, item.items.iter().map(code).collect());
+    out.put_text(tags::REASON_FOR_THE_REQUESTED_PROCEDURE, bounded(&item.reason, 64));
+    let priority = match item.priority.as_str() {
+        "emergency" => "STAT",
+        "urgent" => "HIGH",
+        _ => "ROUTINE",
+    };
+    out.put_text(tags::REQUESTED_PROCEDURE_PRIORITY, priority);
+    out
+}
+
+fn code(item: &WorklistCode) -> DataSet {
+    let mut out = DataSet::default();
+    out.put_text(tags::CODE_VALUE, bounded(&item.code, 16));
+    out.put_text(tags::CODING_SCHEME_DESIGNATOR, CODING_SCHEME);
+    out.put_text(tags::CODE_MEANING, bounded(&item.meaning, 64));
+    out
+}
+
+/// `Latin=汉字` (PS3.5 6.2.1). A registered Latin name has blanks where DICOM has carets.
+fn person(name: &str, latin: &str) -> String {
+    if name.is_empty() {
+        return String::new();
+    }
+    let latin = latin.trim().replacen(' ', "^", 1).to_uppercase();
+    PersonName::of_person(name, (!latin.is_empty()).then_some(latin.as_str())).to_string()
+}
+
+/// At most so many characters, without what parts values.
+fn bounded(text: &str, max: usize) -> String {
+    text.chars().filter(|c| !c.is_control() && *c != '\\').take(max).collect()
+}
+
+fn joined(texts: &[String]) -> String {
+    texts.iter().map(|text| bounded(text, 64)).collect::<Vec<_>>().join("\\")
+}
+
+#[cfg(test)]
+#[path = "worklist_tests.rs"]
+mod tests;
