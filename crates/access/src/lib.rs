@@ -7,6 +7,7 @@
 //! * `org`: the organization, its campuses and departments, which every clinical root refers to.
 
 mod audit;
+mod chain_watch;
 mod error;
 mod model;
 mod org;
@@ -20,6 +21,7 @@ mod tokens;
 mod users;
 
 pub use audit::{AuditFilter, AuditPage, AuditRow, Outcome, audit, audit_denied, audit_read, list_audit, record};
+pub use chain_watch::{ChainCheck, ChainWatch};
 pub use error::AccessError;
 pub use model::{PASSWORD_MIN, SignedIn, User, code_at};
 pub use org::{

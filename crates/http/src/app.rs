@@ -1,7 +1,9 @@
 use crate::{Live, Metrics};
-use mingying_access::Access;
+use mingying_access::{Access, ChainWatch};
+use mingying_archive::Archive;
 use mingying_db::Db;
 use mingying_kernel::{SharedClock, Timestamp};
+use mingying_print::Printer;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +13,11 @@ pub struct App {
     pub db: Db,
     pub clock: SharedClock,
     pub access: Access,
+    pub archive: Archive,
+    pub printer: Printer,
     pub settings: Arc<Settings>,
     pub live: Live,
+    pub chain: ChainWatch,
     pub metrics: Metrics,
 }
 
@@ -23,6 +28,8 @@ pub struct Settings {
     pub tls: bool,
     /// Where patients and people reach this server, for links and codes: `https://pacs.example.org`, no slash at the end.
     pub public_url: String,
+    /// Our DICOM application entity title, for C-ECHO to peers.
+    pub ae_title: String,
     /// Demonstration data is loaded.
     pub demo: bool,
     pub started_at: Timestamp,
@@ -36,6 +43,7 @@ impl Settings {
         Self {
             tls: public_url.starts_with("https:"),
             public_url: public_url.trim_end_matches('/').to_owned(),
+            ae_title: "MINGYING".to_owned(),
             demo: false,
             started_at,
             request_timeout: Duration::from_secs(30),

@@ -49,6 +49,14 @@ impl<A: Action> FromRequestParts<App> for Allowed<A> {
     }
 }
 
+/// Who sent this request, for transports mounted beside these routes that ask for permissions themselves. `None` when
+/// nobody was recognised.
+pub fn caller(parts: &Parts) -> Option<Ctx> {
+    let identity = parts.extensions.get::<Identity>()?;
+    identity.checked.store(true, Ordering::Relaxed);
+    Some(identity.ctx.clone())
+}
+
 /// The session behind the cookie, for routes about the session itself; 401 for bearer tokens.
 pub struct CurrentSession(pub Arc<SignedIn>);
 

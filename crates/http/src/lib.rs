@@ -18,7 +18,7 @@ pub mod routes;
 mod web;
 
 pub use app::{App, Settings};
-pub use auth::{Allowed, CurrentSession, PeerAddr};
+pub use auth::{Allowed, CurrentSession, PeerAddr, caller};
 pub use error::{ApiError, ApiResult, Problem};
 pub use extract::{ApiJson, ApiPath, ApiQuery};
 pub use live::{Change, Live};

@@ -31,26 +31,31 @@ const BATCH: u32 = 1000;
 #[derive(Clone)]
 pub struct Live {
     changes: broadcast::Sender<Change>,
-}
-
-impl Default for Live {
-    fn default() -> Self {
-        Self { changes: broadcast::channel(1024).0 }
-    }
+    cancel: CancellationToken,
 }
 
 impl Live {
+    /// Open streams end when `cancel` is.
+    pub fn new(cancel: CancellationToken) -> Self {
+        Self { changes: broadcast::channel(1024).0, cancel }
+    }
+
+    /// Resolves when the server stops.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.cancel.clone().cancelled_owned()
+    }
+
     pub fn listen(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 
     /// Polls until cancelled.
-    pub async fn run(self, db: Db, clock: SharedClock, cancel: CancellationToken) {
+    pub async fn run(self, db: Db, clock: SharedClock) {
         let mut from = clock.now();
         let mut seen: HashMap<EventId, Timestamp> = HashMap::new();
         loop {
             tokio::select! {
-                () = cancel.cancelled() => return,
+                () = self.cancel.cancelled() => return,
                 () = tokio::time::sleep(INTERVAL) => {}
             }
             match self.poll(&db, from, &mut seen).await {

@@ -19,14 +19,14 @@ const CSP: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; wor
      frame-ancestors 'self'";
 
 /// The whole HTTP side. `dicomweb` is mounted at `/dicom-web`, behind the same gate.
-pub fn router(app: App, dicomweb: axum::Router<App>) -> axum::Router {
+pub fn router(app: App, dicomweb: axum::Router) -> axum::Router {
     let (api, _) = openapi::split();
     let api = api
         .layer(DefaultBodyLimit::max(app.settings.body_limit))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.settings.request_timeout));
     axum::Router::new()
         .merge(api)
-        .nest("/dicom-web", dicomweb)
+        .nest_service("/dicom-web", dicomweb)
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))

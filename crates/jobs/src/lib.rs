@@ -3,7 +3,7 @@
 
 mod store;
 
-pub use store::{DeadLetter, list_dead, retry_dead};
+pub use store::{Counts, DeadLetter, counts, list_dead, retry_dead};
 
 use async_trait::async_trait;
 use mingying_db::{Db, DbError};
@@ -153,9 +153,15 @@ impl Runner {
 
     async fn drain_once(&self, subscriber: &dyn Subscriber, cancel: &CancellationToken) -> Result<usize, DbError> {
         let now = self.clock.now();
-        let claimed =
-            store::claim(&self.db, subscriber.name(), &self.owner, now, now.plus(self.settings.lease), self.settings.batch)
-                .await?;
+        let claimed = store::claim(
+            &self.db,
+            subscriber.name(),
+            &self.owner,
+            now,
+            now.plus(self.settings.lease),
+            self.settings.batch,
+        )
+        .await?;
         let count = claimed.len();
         for delivery in claimed {
             if cancel.is_cancelled() {

@@ -125,3 +125,28 @@ pub async fn retry_dead(db: &Db, id: &str, now: Timestamp) -> Result<bool, DbErr
         .await?;
     Ok(changed == 1)
 }
+
+/// Deliveries that wait, and that wait for a person.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    pub pending: u64,
+    pub dead: u64,
+}
+
+/// Counts by state; finished deliveries are not walked.
+pub async fn counts(db: &Db) -> Result<Counts, DbError> {
+    let mut counts = Counts::default();
+    let rows = db
+        .query(
+            "SELECT state, COUNT(*) AS n FROM deliveries WHERE state IN ('pending', 'dead') GROUP BY state",
+            params![],
+        )
+        .await?;
+    for row in rows {
+        match row.get::<String>("state")?.as_str() {
+            "dead" => counts.dead = row.get("n")?,
+            _ => counts.pending = row.get("n")?,
+        }
+    }
+    Ok(counts)
+}

@@ -15,10 +15,7 @@ use utoipa_axum::routes;
 const ECHO_LIMIT: Duration = Duration::from_secs(5);
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list_peers, add_peer))
-        .routes(routes!(remove_peer))
-        .routes(routes!(echo_peer))
+    OpenApiRouter::new().routes(routes!(list_peers, add_peer)).routes(routes!(remove_peer)).routes(routes!(echo_peer))
 }
 
 /// An application entity that may call and be called.
