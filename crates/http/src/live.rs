@@ -41,7 +41,7 @@ impl Live {
     }
 
     /// Resolves when the server stops.
-    pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.cancel.clone().cancelled_owned()
     }
 
