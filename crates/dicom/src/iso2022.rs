@@ -179,11 +179,7 @@ fn bytes_in(term: Term, c: char) -> Option<(Half, Vec<u8>)> {
             .filter(|b| matches!(b[..], [0xa1..=0xfe, 0xa1..=0xfe]))
             .map(|b| (Half::G0, b.iter().map(|b| b & 0x7f).collect())),
         Term::KanjiSupplement => None,
-        _ => term
-            .single_byte()
-            .and_then(with)
-            .filter(|b| matches!(b[..], [0xa0..=0xff]))
-            .map(|b| (Half::G1, b)),
+        _ => term.single_byte().and_then(with).filter(|b| matches!(b[..], [0xa0..=0xff])).map(|b| (Half::G1, b)),
     }
 }
 

@@ -9,6 +9,7 @@ mod iso2022;
 pub mod part10;
 mod person_name;
 pub mod pinyin;
+pub mod render;
 
 pub use charset::{Charset, Term, Unencodable, decode_text, encode_text, honours_charset};
 pub use person_name::{NameGroup, PersonName};

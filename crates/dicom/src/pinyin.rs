@@ -14,15 +14,65 @@ const COMPOUND: &[&str] = &[
 
 /// Surnames read otherwise than the same character in other words.
 const SURNAME_READINGS: &[(&str, &str)] = &[
-    ("单", "SHAN"), ("曾", "ZENG"), ("解", "XIE"), ("仇", "QIU"), ("查", "ZHA"), ("区", "OU"), ("盖", "GE"),
-    ("朴", "PIAO"), ("任", "REN"), ("华", "HUA"), ("翟", "ZHAI"), ("缪", "MIAO"), ("乐", "YUE"), ("员", "YUN"),
-    ("黑", "HE"), ("秘", "BI"), ("逄", "PANG"), ("繁", "PO"), ("覃", "QIN"), ("召", "SHAO"), ("折", "SHE"),
-    ("幺", "YAO"), ("燕", "YAN"), ("纪", "JI"), ("那", "NA"), ("宁", "NING"), ("车", "CHE"), ("种", "CHONG"),
-    ("谌", "CHEN"), ("应", "YING"), ("冼", "XIAN"), ("宓", "MI"), ("尹", "YIN"), ("石", "SHI"), ("沈", "SHEN"),
-    ("葛", "GE"), ("祭", "ZHAI"), ("郗", "XI"), ("万", "WAN"), ("重", "CHONG"), ("牟", "MU"), ("贾", "JIA"),
-    ("翁", "WENG"), ("曲", "QU"), ("尉", "WEI"), ("薄", "BO"), ("乜", "NIE"), ("句", "GOU"), ("洗", "XIAN"),
-    ("尉迟", "YUCHI"), ("万俟", "MOQI"), ("长孙", "ZHANGSUN"), ("澹台", "TANTAI"), ("单于", "CHANYU"),
-    ("鲜于", "XIANYU"), ("令狐", "LINGHU"), ("亓官", "QIGUAN"), ("拓跋", "TUOBA"), ("乐正", "YUEZHENG"),
+    ("单", "SHAN"),
+    ("曾", "ZENG"),
+    ("解", "XIE"),
+    ("仇", "QIU"),
+    ("查", "ZHA"),
+    ("区", "OU"),
+    ("盖", "GE"),
+    ("朴", "PIAO"),
+    ("任", "REN"),
+    ("华", "HUA"),
+    ("翟", "ZHAI"),
+    ("缪", "MIAO"),
+    ("乐", "YUE"),
+    ("员", "YUN"),
+    ("黑", "HE"),
+    ("秘", "BI"),
+    ("逄", "PANG"),
+    ("繁", "PO"),
+    ("覃", "QIN"),
+    ("召", "SHAO"),
+    ("折", "SHE"),
+    ("幺", "YAO"),
+    ("燕", "YAN"),
+    ("纪", "JI"),
+    ("那", "NA"),
+    ("宁", "NING"),
+    ("车", "CHE"),
+    ("种", "CHONG"),
+    ("谌", "CHEN"),
+    ("应", "YING"),
+    ("冼", "XIAN"),
+    ("宓", "MI"),
+    ("尹", "YIN"),
+    ("石", "SHI"),
+    ("沈", "SHEN"),
+    ("葛", "GE"),
+    ("祭", "ZHAI"),
+    ("郗", "XI"),
+    ("万", "WAN"),
+    ("重", "CHONG"),
+    ("牟", "MU"),
+    ("贾", "JIA"),
+    ("翁", "WENG"),
+    ("曲", "QU"),
+    ("尉", "WEI"),
+    ("薄", "BO"),
+    ("乜", "NIE"),
+    ("句", "GOU"),
+    ("洗", "XIAN"),
+    ("尉迟", "YUCHI"),
+    ("万俟", "MOQI"),
+    ("长孙", "ZHANGSUN"),
+    ("澹台", "TANTAI"),
+    ("单于", "CHANYU"),
+    ("鲜于", "XIANYU"),
+    ("令狐", "LINGHU"),
+    ("亓官", "QIGUAN"),
+    ("拓跋", "TUOBA"),
+    ("乐正", "YUEZHENG"),
 ];
 
 /// Family and given name of a name as it is typed. Without Chinese characters the last word is the family name.
@@ -76,9 +126,11 @@ pub fn name_initials(name: &str) -> String {
     } else {
         initials.extend(syllables(&family).iter().filter_map(|s| s.trim().chars().next()));
     }
-    initials.extend(given.split_whitespace().flat_map(|word| {
-        syllables(word).into_iter().filter_map(|s| s.trim().chars().next()).collect::<Vec<_>>()
-    }));
+    initials.extend(
+        given
+            .split_whitespace()
+            .flat_map(|word| syllables(word).into_iter().filter_map(|s| s.trim().chars().next()).collect::<Vec<_>>()),
+    );
     initials.to_ascii_lowercase()
 }
 
@@ -120,7 +172,7 @@ fn syllables(text: &str) -> Vec<String> {
 
 /// Passports write `lü` as LYU and `nüe` as NYUE.
 fn passport(plain: &str) -> String {
-    plain.replace('ü', "yu").replace('v', "yu").to_ascii_uppercase()
+    plain.replace(['ü', 'v'], "yu").to_ascii_uppercase()
 }
 
 #[cfg(test)]
