@@ -1,0 +1,3 @@
+export { ReadingListPage } from "./ReadingListPage";
+export { UnmatchedPage } from "./UnmatchedPage";
+export { readingQuery, worklistQuery } from "./api";

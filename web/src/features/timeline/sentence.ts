@@ -1,0 +1,95 @@
+import type { TimelineEvent } from "@/api/types";
+import { dayOf, stamp } from "@/lib/time";
+
+type Translate = (key: string, options?: Record<string, unknown>) => string;
+
+export interface Sentence {
+  readonly text: string;
+  /** The payload's fields when no text tells them. */
+  readonly details: readonly (readonly [string, string])[];
+}
+
+const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/;
+
+function fieldsOf(payload: unknown): [string, unknown][] {
+  return typeof payload === "object" && payload !== null && !Array.isArray(payload) ? Object.entries(payload) : [];
+}
+
+/** A payload value as words: codes in the language, instants as wall time, lists joined. */
+function wording(t: Translate, field: string, value: unknown): string {
+  if (value === null || value === undefined) return "";
+  if (Array.isArray(value)) return value.map((entry) => wording(t, field, entry)).join(t("join"));
+  if (typeof value === "object") return JSON.stringify(value);
+  const text = String(value);
+  if (INSTANT.test(text)) return stamp(text);
+  return t(`code.${field}.${text}`, { defaultValue: text });
+}
+
+/**
+ * The sentence of an event: its topic's own text with the payload's fields as parameters.
+ * A topic without a text shows its name and all fields, so that a newer server's events
+ * can still be read.
+ */
+export function sentenceOf(t: Translate, event: TimelineEvent): Sentence {
+  const fields = fieldsOf(event.payload).map(([field, value]) => [field, wording(t, field, value)] as const);
+  const parameters: Record<string, string> = {};
+  for (const [field, text] of fields) parameters[field] = text;
+  const unknown = "\u0000";
+  const text = t(`topic.${event.topic}`, { defaultValue: unknown, ...parameters });
+  if (text === unknown || text === `topic.${event.topic}`) {
+    const details = fields.filter(([, shown]) => shown !== "").map(([field, shown]) => [field, shown] as const);
+    return { text: t("unknown", { topic: event.topic }), details };
+  }
+  // Reasons are written by people and end the sentence, whatever the topic.
+  const reason = parameters["reason"] ?? "";
+  return { text: reason === "" ? text : t("with_reason", { text, reason }), details: [] };
+}
+
+export interface DayGroup {
+  readonly day: string;
+  readonly events: readonly TimelineEvent[];
+}
+
+/** Events in the order of what happened, parted by the facility's days. */
+export function groupByDay(events: readonly TimelineEvent[]): DayGroup[] {
+  const sorted = [...events].sort(
+    (a, b) => a.occurred_at.localeCompare(b.occurred_at) || a.recorded_at.localeCompare(b.recorded_at) || a.id.localeCompare(b.id),
+  );
+  const groups: { day: string; events: TimelineEvent[] }[] = [];
+  for (const event of sorted) {
+    const day = dayOf(new Date(event.occurred_at));
+    const last = groups.at(-1);
+    if (last?.day === day) last.events.push(event);
+    else groups.push({ day, events: [event] });
+  }
+  return groups;
+}
+
+export type Area = "order" | "desk" | "exam" | "images" | "report" | "sharing" | "other";
+
+const AREAS: Record<string, Area> = {
+  patient: "desk",
+  order: "order",
+  appt: "order",
+  slot: "order",
+  sps: "order",
+  queue: "desk",
+  prep: "exam",
+  exam: "exam",
+  mpps: "exam",
+  study: "images",
+  report: "report",
+  case: "report",
+  share: "sharing",
+  result: "sharing",
+  message: "other",
+};
+
+export function areaOf(topic: string): Area {
+  return AREAS[topic.split(".")[0] ?? ""] ?? "other";
+}
+
+/** Recorded noticeably later than it happened: worth showing, because order then differs. */
+export function recordedLate(event: TimelineEvent): boolean {
+  return Math.abs(Date.parse(event.recorded_at) - Date.parse(event.occurred_at)) > 60_000;
+}
