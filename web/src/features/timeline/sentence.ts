@@ -1,7 +1,8 @@
+import type { TFunction } from "i18next";
 import type { TimelineEvent } from "@/api/types";
 import { dayOf, stamp } from "@/lib/time";
 
-type Translate = (key: string, options?: Record<string, unknown>) => string;
+type Translate = TFunction<"timeline">;
 
 export interface Sentence {
   readonly text: string;
