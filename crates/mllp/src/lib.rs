@@ -17,7 +17,7 @@ pub use client::send;
 pub use error::MllpError;
 pub use frame::{Frames, wrap};
 pub use listener::{Listener, Settings, TlsConnect};
-pub use queue::{Direction, MessageRow, MessageState, list, message_text, put_receiver, receivers, replay, show};
+pub use queue::{Direction, MessageRow, MessageState, list, message_text, put_receiver, receivers, replay};
 pub use results::ResultSender;
 pub use store::Receiver;
 

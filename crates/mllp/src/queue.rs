@@ -83,18 +83,13 @@ pub async fn list(
     Ok(store::list(db, state, direction, before, limit.clamp(1, 200)).await?)
 }
 
-/// One message without its text.
-pub async fn show(db: &Db, _permit: &Permit<ReadMessages>, id: MessageId) -> Result<MessageRow, MllpError> {
-    match store::load(db, id).await {
-        Ok((row, _)) => Ok(row),
-        Err(mingying_db::DbError::NotFound) => Err(MllpError::NotFound),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The text of a message, with line feeds instead of carriage returns. It holds patient data: reading it is audited.
-pub async fn message_text(db: &Db, permit: &Permit<RepairMessages>, id: MessageId) -> Result<String, MllpError> {
-    let (_, body) = match store::load(db, id).await {
+/// One message and its text, with line feeds instead of carriage returns. It holds patient data: reading it is audited.
+pub async fn message_text(
+    db: &Db,
+    permit: &Permit<RepairMessages>,
+    id: MessageId,
+) -> Result<(MessageRow, String), MllpError> {
+    let (row, body) = match store::load(db, id).await {
         Ok(found) => found,
         Err(mingying_db::DbError::NotFound) => return Err(MllpError::NotFound),
         Err(error) => return Err(error.into()),
@@ -102,7 +97,7 @@ pub async fn message_text(db: &Db, permit: &Permit<RepairMessages>, id: MessageI
     let mut tx = db.begin().await?;
     audit(&mut tx, permit.ctx(), permit.action(), "message", &id.to_string(), Outcome::Done, "read").await?;
     tx.commit().await?;
-    Ok(mingying_hl7::decode(&body).0.replace('\r', "\n"))
+    Ok((row, mingying_hl7::decode(&body).0.replace('\r', "\n")))
 }
 
 /// Acts on a refused message again, after a person corrected it where `text` is given. The original stays stored.
