@@ -1,0 +1,17 @@
+use crate::{Page, ReadCases, ReadingError, ReadingQuery, ReadingRow, store};
+use mingying_db::Db;
+use mingying_kernel::Permit;
+use mingying_orders::ExamState;
+
+/// What waits for a report or for its audit.
+const WAITING: [ExamState; 3] = [ExamState::Imaged, ExamState::Completed, ExamState::Reported];
+
+/// One page of the reading worklist.
+pub async fn worklist(
+    db: &Db,
+    permit: &Permit<ReadCases>,
+    query: &ReadingQuery,
+) -> Result<Page<ReadingRow>, ReadingError> {
+    let states = if query.states.is_empty() { WAITING.to_vec() } else { query.states.clone() };
+    store::worklist(db, permit.scope(), permit.now(), query, &states).await
+}
