@@ -246,3 +246,75 @@ pub(crate) fn store_request(
     out.us(element::MOVE_ORIGINATOR_MESSAGE, originator_message);
     out.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn request() -> Command {
+        Command {
+            field: field::C_STORE_RQ,
+            message_id: 7,
+            sop_class: "1.2.840.10008.5.1.4.1.1.2".to_owned(),
+            sop_instance: "1.2.3".to_owned(),
+            has_data: true,
+            ..Command::default()
+        }
+    }
+
+    #[test]
+    fn requests_read_as_written() {
+        let bytes = store_request(7, "1.2.840.10008.5.1.4.1.1.2", "1.2.3", "CT01", 3);
+        assert_eq!(Command::parse(&bytes), Ok(request()));
+        let echo = Command::parse(&echo_request(9)).unwrap();
+        assert_eq!((echo.field, echo.message_id, echo.has_data), (field::C_ECHO_RQ, 9, false));
+    }
+
+    #[test]
+    fn responses_name_their_request() {
+        let request = request();
+        let mut response = Response::to(&request, 0xA700);
+        response.comment = "blob.full";
+        let read = Command::parse(&response.encode()).unwrap();
+        assert_eq!((read.field, read.responded_to, read.status), (0x8001, 7, 0xA700));
+        assert_eq!(read.sop_instance, "1.2.3");
+        assert!(!read.has_data);
+    }
+
+    #[test]
+    fn a_response_is_in_ascending_order_with_its_length_in_front() {
+        let request = request();
+        let mut response = Response::to(&request, 0xFF00);
+        response.counts = Some(Counts { remaining: 1, completed: 2, failed: 3, warning: 4 });
+        let bytes = response.encode();
+        let mut at = 0;
+        let mut numbers = Vec::new();
+        while at < bytes.len() {
+            numbers.push(u16::from_le_bytes([bytes[at + 2], bytes[at + 3]]));
+            at += 8 + u32::from_le_bytes([bytes[at + 4], bytes[at + 5], bytes[at + 6], bytes[at + 7]]) as usize;
+        }
+        assert!(numbers.is_sorted());
+        assert_eq!(numbers.first(), Some(&0));
+        assert_eq!(u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize, bytes.len() - 12);
+    }
+
+    #[test]
+    fn malformed_command_sets_are_refused() {
+        assert_eq!(Command::parse(&[]), Err(Malformed), "nothing");
+        assert_eq!(Command::parse(&[8, 0, 5, 0, 0, 0, 0, 0]), Err(Malformed), "another group");
+        assert_eq!(Command::parse(&[0, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF]), Err(Malformed), "length");
+        assert_eq!(Command::parse(&[0, 0, 0, 1, 1, 0, 0, 0, 1]), Err(Malformed), "a US of one byte");
+        let whole = echo_request(1);
+        for cut in 0..whole.len() {
+            assert!(Command::parse(&whole[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Command::parse(&bytes);
+        }
+    }
+}

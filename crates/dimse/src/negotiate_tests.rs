@@ -1,1 +1,96 @@
+use super::*;
+use crate::ul::ProposedContext;
+use mingying_kernel::AeTitle;
 
+fn settings() -> Settings {
+    let mut settings = Settings::new(AeTitle::parse("MINGYING").unwrap());
+    settings.private_storage_classes = vec!["1.2.3.4".to_owned(), "1.2.9.".to_owned()];
+    settings
+}
+
+fn request(contexts: &[(&str, &[&str])]) -> AssociateRq {
+    AssociateRq {
+        protocol_version: 1,
+        called: "MINGYING".to_owned(),
+        calling: "CT01".to_owned(),
+        application_context: ul_uids::APPLICATION_CONTEXT.to_owned(),
+        contexts: contexts
+            .iter()
+            .zip((1u8..).step_by(2))
+            .map(|((class, syntaxes), id)| ProposedContext {
+                id,
+                abstract_syntax: (*class).to_owned(),
+                transfer_syntaxes: syntaxes.iter().map(|s| (*s).to_owned()).collect(),
+            })
+            .collect(),
+        max_pdu: 0,
+        operations: None,
+    }
+}
+
+const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
+const BIG: &str = "1.2.840.10008.1.2.2";
+
+#[test]
+fn titles_and_versions_are_checked() {
+    let rq = request(&[]);
+    assert_eq!(check_request(&rq, &settings()), Ok(()));
+    let other = AssociateRq { called: "ORTHANC".to_owned(), ..rq.clone() };
+    assert_eq!(check_request(&other, &settings()), Err(Reject::CalledAeNotRecognized));
+    let mut lenient = settings();
+    lenient.further_titles.push(AeTitle::parse("ORTHANC").unwrap());
+    assert_eq!(check_request(&other, &lenient), Ok(()));
+    let old = AssociateRq { protocol_version: 2, ..rq.clone() };
+    assert_eq!(check_request(&old, &settings()), Err(Reject::ProtocolVersionNotSupported));
+    let foreign = AssociateRq { application_context: "1.2.3".to_owned(), ..rq };
+    assert_eq!(check_request(&foreign, &settings()), Err(Reject::ApplicationContextNotSupported));
+}
+
+#[test]
+fn storage_takes_what_is_proposed_first() {
+    let rq = request(&[(CT, &[JPEG_LS, uids::EXPLICIT_LITTLE]), (CT, &[uids::IMPLICIT_LITTLE, JPEG_LS]), (CT, &["9.9.9"])]);
+    let (results, accepted) = answer_contexts(&rq, &settings());
+    let syntaxes: Vec<&str> = results.iter().map(|r| r.transfer_syntax.as_str()).collect();
+    assert_eq!(syntaxes, [JPEG_LS, uids::IMPLICIT_LITTLE, "9.9.9"]);
+    assert!(results.iter().all(|r| r.outcome == ContextOutcome::Accepted));
+    assert_eq!(accepted.len(), 3);
+}
+
+#[test]
+fn messages_need_little_endian() {
+    let rq = request(&[
+        (uids::STUDY_ROOT_FIND, &[BIG, uids::EXPLICIT_LITTLE, uids::IMPLICIT_LITTLE]),
+        (uids::WORKLIST_FIND, &[BIG]),
+        (uids::PERFORMED_STEP, &[uids::IMPLICIT_LITTLE]),
+    ]);
+    let (results, accepted) = answer_contexts(&rq, &settings());
+    assert_eq!(results[0].transfer_syntax, uids::EXPLICIT_LITTLE);
+    assert_eq!(results[1].outcome, ContextOutcome::TransferSyntaxesNotSupported);
+    assert_eq!(accepted.get(&5).map(|c| c.service), Some(Service::PerformedStep));
+    assert!(!accepted.contains_key(&3));
+}
+
+#[test]
+fn services_are_known_by_class() {
+    let service = |uid: &str| Service::of(uid, &settings());
+    assert_eq!(service(uids::VERIFICATION), Some(Service::Verification));
+    assert_eq!(service(CT), Some(Service::Storage));
+    assert_eq!(service("1.2.840.10008.5.1.4.1.1.9999"), Some(Service::Storage), "classes of the future");
+    assert_eq!(service("1.2.3.4"), Some(Service::Storage));
+    assert_eq!(service("1.2.9.5"), Some(Service::Storage));
+    assert_eq!(service("1.2.3.4.5"), None);
+    assert_eq!(service("1.2.840.113619.4.30"), Some(Service::Storage), "GE private");
+    assert_eq!(service("1.2.840.10008.5.1.1.9"), None, "Print");
+    assert_eq!(service("1.2.840.10008.5.1.4.1.2.2.3"), None, "C-GET");
+}
+
+#[test]
+fn the_window_is_bounded() {
+    let with = |operations| window(&AssociateRq { operations, ..request(&[]) });
+    assert_eq!(with(None), 1);
+    assert_eq!(with(Some((1, 1))), 1);
+    assert_eq!(with(Some((4, 1))), 4);
+    assert_eq!(with(Some((0, 0))), MAX_WINDOW);
+    assert_eq!(with(Some((5000, 1))), MAX_WINDOW);
+}
