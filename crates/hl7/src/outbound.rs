@@ -112,7 +112,6 @@ pub struct ResultMessage {
     pub author: String,
     pub auditor: String,
     pub signed_at: DateTime,
-    pub version: u32,
 }
 
 /// ORU^R01 (v2.5.1 chapter 7; IHE RD).
@@ -219,7 +218,6 @@ mod tests {
             author: "甲".into(),
             auditor: "乙".into(),
             signed_at: at(),
-            version: 1,
         };
         let to = Destination {
             sending_facility: "RAD".into(),
