@@ -35,13 +35,13 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     }
     let types = fs::read_to_string(&fresh)?;
     fs::remove_file(&fresh)?;
-    let types_path = root.join("web/src/api/schema.d.ts");
+    let types_path = root.join("web/src/api/schema.gen.ts");
     if check {
         same(&types_path, &types)?;
         println!("codegen: up to date");
     } else {
         fs::write(&types_path, &types)?;
-        println!("codegen: web/openapi.json and web/src/api/schema.d.ts written");
+        println!("codegen: web/openapi.json and web/src/api/schema.gen.ts written");
     }
     Ok(())
 }
