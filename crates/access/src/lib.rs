@@ -33,6 +33,7 @@ pub use seal::{AuditLag, ChainBreak, ChainReport, Sealer, audit_lag, verify_chai
 pub use second_factor::Enrolment;
 pub use secret::SecretKey;
 pub use sessions::{NewSession, SignIn};
+pub use store::{collation_is_c, has_demo_users};
 pub use tokens::{Issued, NewToken, TokenInfo, issue_token, revoke_token};
 pub use users::{NewUser, UserChange};
 

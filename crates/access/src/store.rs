@@ -98,6 +98,11 @@ pub(crate) async fn users(db: &Db, scope: Scope) -> Result<Vec<User>, DbError> {
     db.query(AssertSqlSafe(sql), params![]).await?.iter().map(user_of).collect()
 }
 
+/// Whether the demonstration's users live here.
+pub async fn has_demo_users(db: &Db) -> Result<bool, DbError> {
+    Ok(db.query_opt("SELECT id FROM users WHERE demo = 1 LIMIT 1", params![]).await?.is_some())
+}
+
 // Second factor.
 
 pub(crate) async fn factor(db: &Db, id: UserId) -> Result<Option<(Vec<u8>, i64)>, DbError> {
@@ -413,4 +418,18 @@ pub(crate) async fn departments(db: &Db, scope: Scope) -> Result<Vec<Department>
             })
         })
         .collect()
+}
+
+/// Whether text sorts by code point, as prefix searches by range need it. SQLite always does.
+pub async fn collation_is_c(db: &Db) -> Result<bool, DbError> {
+    if db.engine() == mingying_db::Engine::Sqlite {
+        return Ok(true);
+    }
+    let row = db
+        .query_one(
+            "SELECT CAST(datcollate AS TEXT) AS collation FROM pg_database WHERE datname = current_database()",
+            params![],
+        )
+        .await?;
+    Ok(matches!(row.get::<String>("collation")?.as_str(), "C" | "POSIX" | "C.UTF-8" | "C.utf8"))
 }

@@ -2,7 +2,8 @@ use crate::{Live, Metrics};
 use mingying_access::{Access, ChainWatch};
 use mingying_archive::Archive;
 use mingying_db::Db;
-use mingying_kernel::{SharedClock, Timestamp};
+use jiff::tz::TimeZone;
+use mingying_kernel::{AeTitle, SharedClock, Timestamp};
 use mingying_print::Printer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,17 +35,23 @@ pub struct Settings {
     pub demo: bool,
     pub started_at: Timestamp,
     pub request_timeout: Duration,
+    /// Our application entity title, under which peers are called.
+    pub ae_title: AeTitle,
+    /// The facility's zone, in which calendar days begin.
+    pub zone: TimeZone,
     /// Largest JSON body; image uploads have their own bound.
     pub body_limit: usize,
 }
 
 impl Settings {
-    pub fn new(public_url: &str, started_at: Timestamp) -> Self {
+    pub fn new(public_url: &str, ae_title: AeTitle, zone: TimeZone, started_at: Timestamp) -> Self {
         Self {
             tls: public_url.starts_with("https:"),
             public_url: public_url.trim_end_matches('/').to_owned(),
             ae_title: "MINGYING".to_owned(),
             demo: false,
+            ae_title,
+            zone,
             started_at,
             request_timeout: Duration::from_secs(30),
             body_limit: 1 << 20,

@@ -1,0 +1,259 @@
+//! `mingying doctor`: looks at everything an installation depends on, and says what to do.
+
+use super::PlaceArgs;
+use crate::{Config, Place, ServerError};
+use jiff::SignedDuration;
+use mingying_db::Db;
+use mingying_dimse::{ManagePeers, ReadPeers};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// What was found, line by line.
+#[derive(Default)]
+struct Findings {
+    bad: u32,
+}
+
+impl Findings {
+    fn good(&self, what: &str, detail: &str) {
+        println!("ok    {what:<10} {detail}");
+    }
+
+    /// Works, but deserves attention.
+    fn note(&self, what: &str, detail: &str) {
+        println!("note  {what:<10} {detail}");
+    }
+
+    fn bad(&mut self, what: &str, detail: &str, advice: &str) {
+        self.bad += 1;
+        println!("BAD   {what:<10} {detail}\n      {:<10} -> {advice}", "");
+    }
+}
+
+pub(super) async fn doctor(args: &PlaceArgs) -> Result<ExitCode, ServerError> {
+    let mut findings = Findings::default();
+    let config = match args.config() {
+        Ok(config) => {
+            findings.good("config", &format!("data folder {}", config.data_dir.display()));
+            config
+        }
+        Err(error) => {
+            findings.bad("config", &error.to_string(), "mend the named key; `mingying serve --help` lists them");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    disk(&mut findings, &config);
+    clock(&mut findings).await;
+    fonts(&mut findings, &config).await;
+    ports(&mut findings, &config).await;
+    match args.open().await {
+        Ok((_, place)) => {
+            database(&mut findings, &place).await;
+            peers(&mut findings, &config, &place).await;
+            place.db.close().await;
+        }
+        Err(error) => findings.bad(
+            "database",
+            &error.to_string(),
+            "start the server once with this data folder, or correct --data-dir or --database",
+        ),
+    }
+    if findings.bad == 0 {
+        println!("nothing to do");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        println!("{} to mend", findings.bad);
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+fn disk(findings: &mut Findings, config: &Config) {
+    let dir = &config.data_dir;
+    if !dir.exists() {
+        findings.bad("disk", "the data folder does not exist", "start the server once, or correct --data-dir");
+        return;
+    }
+    match rustix::fs::statvfs(dir) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let text = format!("{} MiB free", free >> 20);
+            if free < config.images.disk_reserve.saturating_mul(2) {
+                findings.bad("disk", &text, "make room or add a disk: images are refused below the reserve");
+            } else {
+                findings.good("disk", &text);
+            }
+        }
+        Err(error) => findings.bad("disk", &error.to_string(), "check the mount and the folder's owner"),
+    }
+    match sync_time(dir) {
+        Ok(took) if took > Duration::from_millis(100) => findings.note(
+            "fsync",
+            &format!("{} ms: each stored batch of images waits for this; a faster disk helps", took.as_millis()),
+        ),
+        Ok(took) => findings.good("fsync", &format!("{:.1} ms", took.as_secs_f64() * 1000.0)),
+        Err(error) => findings.bad("fsync", &error.to_string(), "the disk does not take writes: check it and its mount"),
+    }
+}
+
+/// The median of a few synced writes.
+fn sync_time(dir: &Path) -> std::io::Result<Duration> {
+    let path = dir.join(".doctor");
+    let mut times = Vec::new();
+    let mut file = std::fs::File::create(&path)?;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        file.write_all(&[0; 4096])?;
+        file.sync_data()?;
+        times.push(begun.elapsed());
+    }
+    drop(file);
+    std::fs::remove_file(&path)?;
+    times.sort_unstable();
+    Ok(times.get(2).copied().unwrap_or_default())
+}
+
+/// A clock far off breaks codes, appointments and signatures. Without a reference the build's time is the floor.
+async fn clock(findings: &mut Findings) {
+    use mingying_kernel::Clock as _;
+    let now = mingying_kernel::SystemClock.now();
+    let plausible = now.to_jiff().duration_since(jiff::Timestamp::UNIX_EPOCH) > SignedDuration::from_hours(24 * 365 * 56);
+    let synchronised = rustix_synchronised();
+    if !plausible {
+        findings.bad("clock", &now.to_rfc3339(), "set the clock and run an NTP client (chrony, systemd-timesyncd)");
+    } else if synchronised {
+        findings.good("clock", &format!("{}, synchronised", now.to_rfc3339()));
+    } else {
+        findings.note("clock", &format!("{}: no sign of NTP synchronisation; run chrony or systemd-timesyncd", now.to_rfc3339()));
+    }
+}
+
+/// systemd-timesyncd and chrony leave these traces.
+fn rustix_synchronised() -> bool {
+    ["/run/systemd/timesync/synchronized", "/run/chrony/chronyd.pid", "/var/run/chrony/chronyd.pid"]
+        .iter()
+        .any(|path| Path::new(path).exists())
+}
+
+async fn fonts(findings: &mut Findings, config: &Config) {
+    let printer = mingying_print::Printer::new(config.font_dirs.iter().cloned());
+    match printer.check().await {
+        Ok(()) => findings.good("fonts", "Chinese can be printed"),
+        Err(error) => findings.bad(
+            "fonts",
+            &error.to_string(),
+            "install a CJK font (fonts-noto-cjk) or name its folder in font_dirs",
+        ),
+    }
+}
+
+/// A port is either free, or the running server's own.
+async fn ports(findings: &mut Findings, config: &Config) {
+    let wanted = [("http", Some(config.http)), ("dimse", config.dimse), ("hl7", config.hl7)];
+    for (what, address) in wanted {
+        let Some(address) = address else {
+            findings.note(what, "off");
+            continue;
+        };
+        match std::net::TcpListener::bind(address) {
+            Ok(_) => findings.good(what, &format!("{address} is free: the server is not running")),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                if reachable(address).await {
+                    findings.good(what, &format!("{address} answers"));
+                } else {
+                    findings.bad(what, &format!("{address} is taken and does not answer"), "stop what holds it");
+                }
+            }
+            Err(error) => findings.bad(
+                what,
+                &format!("{address}: {error}"),
+                "choose an address of this machine; ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+            ),
+        }
+    }
+}
+
+async fn reachable(address: SocketAddr) -> bool {
+    let connect = tokio::net::TcpStream::connect(address);
+    matches!(tokio::time::timeout(Duration::from_secs(2), connect).await, Ok(Ok(_)))
+}
+
+async fn database(findings: &mut Findings, place: &Place) {
+    match place.db.query("SELECT name FROM schema_migrations", mingying_db::params![]).await {
+        Ok(rows) => {
+            let known = Db::known_migrations().len();
+            if rows.len() < known {
+                findings.bad(
+                    "database",
+                    &format!("{} of {known} migrations applied", rows.len()),
+                    "run `mingying migrate`, or start the server",
+                );
+            } else {
+                findings.good("database", &format!("{:?}, {known} migrations", place.db.engine()));
+            }
+        }
+        Err(error) => {
+            findings.bad("database", &error.to_string(), "run `mingying migrate`");
+            return;
+        }
+    }
+    match mingying_access::collation_is_c(&place.db).await {
+        Ok(true) => {}
+        Ok(false) => findings.bad(
+            "collation",
+            "the PostgreSQL database does not sort by code point",
+            "make it with LC_COLLATE 'C': prefix searches miss rows otherwise",
+        ),
+        Err(error) => findings.note("collation", &error.to_string()),
+    }
+    let now = place.clock.now();
+    match mingying_access::audit_lag(&place.db, now).await {
+        Ok(lag) if lag.lag > Duration::from_secs(60) => findings.note(
+            "audit",
+            &format!("{} rows unsealed for {} s; a running server seals within a second", lag.rows - lag.sealed, lag.lag.as_secs()),
+        ),
+        Ok(lag) => findings.good("audit", &format!("{} rows, {} sealed", lag.rows, lag.sealed)),
+        Err(error) => findings.bad("audit", &error.to_string(), "run `mingying migrate`"),
+    }
+    match mingying_access::verify_chain(&place.db).await {
+        Ok(report) => match report.first_break {
+            None => findings.good("chain", "intact"),
+            Some(found) => findings.bad(
+                "chain",
+                &format!("broken: {found:?}"),
+                "somebody changed the audit log outside Mingying: keep the database as it is and inform the security officer",
+            ),
+        },
+        Err(error) => findings.bad("chain", &error.to_string(), "run `mingying migrate`"),
+    }
+}
+
+async fn peers(findings: &mut Findings, config: &Config, place: &Place) {
+    let ctx = place.operator();
+    let (Ok(read), Ok(manage), Ok(title)) =
+        (ctx.permit::<ReadPeers>(), ctx.permit::<ManagePeers>(), config.title())
+    else {
+        return;
+    };
+    let peers = match mingying_dimse::list_peers(&place.db, &read).await {
+        Ok(peers) => peers,
+        Err(error) => {
+            findings.bad("peers", &error.to_string(), "run `mingying migrate`");
+            return;
+        }
+    };
+    for peer in peers {
+        let aet = peer.aet.as_str();
+        match mingying_dimse::echo_peer(&place.db, &manage, &title, aet, Duration::from_secs(5)).await {
+            Ok(echo) if echo.ok => findings.good("peer", &format!("{aet} answers in {} ms", echo.ms)),
+            Ok(echo) => findings.bad(
+                "peer",
+                &format!("{aet} at {}:{}: {}", peer.host, peer.port, echo.error.unwrap_or_default()),
+                "check that it runs, its address, and that it knows our title and address",
+            ),
+            Err(error) => findings.bad("peer", &format!("{aet}: {error}"), "check its entry"),
+        }
+    }
+}

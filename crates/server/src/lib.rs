@@ -1,0 +1,130 @@
+//! The composition: configuration, listeners, workers, and their common end. Tests start the same server in-process.
+//!
+//! `start` opens the database, migrates, replays the image packs, starts workers and listeners, and returns when every
+//! listener accepts. One cancellation token ends everything; `stop` drains and waits.
+
+pub mod cli;
+pub mod config;
+mod demo;
+mod error;
+mod listen;
+mod setup;
+mod tls;
+mod workers;
+
+pub use config::{Config, Overrides, Tls};
+pub use demo::PASSWORD as DEMO_PASSWORD;
+pub use error::ServerError;
+pub use setup::Place;
+
+use mingying_http::{App, Live, Metrics};
+use mingying_kernel::Timestamp;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A server that accepts connections. Dropping it stops the tasks without draining; `stop` drains.
+pub struct Running {
+    pub http_addr: SocketAddr,
+    pub dimse_addr: Option<SocketAddr>,
+    pub hl7_addr: Option<SocketAddr>,
+    /// `https://…` or `http://…`, as people should type it.
+    pub url: String,
+    /// A bearer token for machines, with demonstration data only.
+    pub demo_token: Option<String>,
+    /// What the routes see; for tests and for the command line.
+    pub app: App,
+    cancel: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Ends listeners and workers, waits for what they have in hand, closes the archive and the database.
+    pub async fn stop(mut self) {
+        self.cancel.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        self.app.archive.close().await;
+        if let Err(error) = self.app.db.checkpoint().await {
+            tracing::warn!(%error, "database not folded");
+        }
+        self.app.db.close().await;
+    }
+
+    /// Resolves when the server was told to stop from inside.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + use<> {
+        self.cancel.clone().cancelled_owned()
+    }
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address).await.map_err(|source| ServerError::Bind { what, address: address.to_string(), source })
+}
+
+/// Starts everything that `config` asks for.
+pub async fn start(config: Config) -> Result<Running, ServerError> {
+    let cancel = CancellationToken::new();
+    // Ports first: a second server on the same data must fail before it touches them.
+    let http = bind("HTTP", config.http).await?;
+    let dimse = match config.dimse {
+        Some(address) => Some(bind("DIMSE", address).await?),
+        None => None,
+    };
+    let hl7 = match config.hl7 {
+        Some(address) => Some(bind("HL7", address).await?),
+        None => None,
+    };
+    let address_of = |listener: &TcpListener| {
+        listener.local_addr().map_err(|source| ServerError::Bind { what: "socket", address: String::new(), source })
+    };
+    let http_addr = address_of(&http)?;
+    let dimse_addr = dimse.as_ref().map(address_of).transpose()?;
+    let hl7_addr = hl7.as_ref().map(address_of).transpose()?;
+
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), http_addr.ip().to_string()];
+    let tls = tls::server_config(&config.tls, &config.data_dir, &names)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{http_addr}"));
+
+    let place = Place::open(&config).await?;
+    let fresh = place.prepare(&config).await?;
+    let archive = place.archive(&config).await?;
+    let printer = mingying_print::Printer::new(config.font_dirs.iter().cloned());
+    if let Err(error) = printer.check().await {
+        tracing::warn!(%error, "reports cannot be printed; install a Chinese font or set font_dirs");
+    }
+    let started_at: Timestamp = place.clock.now();
+    let mut settings = mingying_http::Settings::new(&url, config.title()?, config.zone()?, started_at);
+    settings.tls = tls.is_some();
+    settings.demo = place.is_demo().await?;
+    let app = App {
+        db: place.db.clone(),
+        clock: place.clock.clone(),
+        access: place.access.clone(),
+        archive: archive.clone(),
+        printer,
+        settings: Arc::new(settings),
+        live: Live::new(cancel.clone()),
+        chain: mingying_access::ChainWatch::default(),
+        metrics: Metrics::default(),
+    };
+
+    let mut tasks = JoinSet::new();
+    workers::start(&app, &config, &cancel, &mut tasks).await?;
+    let demo_token = if config.demo { Some(demo::prepare(&app, &config, fresh).await?) } else { None };
+
+    let secure = tls.is_some();
+    let doors = listen::Doors::open(http, tls, cancel.clone())
+        .map_err(|source| ServerError::Bind { what: "HTTP", address: http_addr.to_string(), source })?;
+    let router = mingying_http::router(app.clone(), workers::dicomweb(&app));
+    tasks.spawn(listen::serve(doors, router, secure, cancel.clone()));
+    if let Some(listener) = dimse {
+        workers::dimse(&app, &config, listener, &cancel, &mut tasks)?;
+    }
+    if let Some(listener) = hl7 {
+        workers::hl7(&app, &config, listener, &cancel, &mut tasks)?;
+    }
+    tracing::info!(http = %http_addr, dimse = ?dimse_addr, hl7 = ?hl7_addr, "started");
+    Ok(Running { http_addr, dimse_addr, hl7_addr, url, demo_token, app, cancel, tasks })
+}

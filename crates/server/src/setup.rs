@@ -1,0 +1,127 @@
+//! What every subcommand needs of an installation: the folder, its database, its key, its organization.
+
+use crate::tls::write_private;
+use crate::{Config, ServerError};
+use mingying_access::{Access, Campus, Department, DepartmentKind, Org, SecretKey, Settings};
+use mingying_archive::Archive;
+use mingying_blob::Blobs;
+use mingying_db::Db;
+use mingying_kernel::{CampusId, Ctx, DepartmentId, OrgId, Scope, SharedClock, SystemClock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An installation, opened.
+pub struct Place {
+    pub db: Db,
+    pub clock: SharedClock,
+    pub access: Access,
+    pub data_dir: PathBuf,
+}
+
+impl Place {
+    /// Opens the database without migrating it; makes the folder and the key when they are missing.
+    pub async fn open(config: &Config) -> Result<Self, ServerError> {
+        let dir = &config.data_dir;
+        std::fs::create_dir_all(dir).map_err(ServerError::file(dir))?;
+        let key = secret_key(dir)?;
+        let db = Db::open(&config.database).await?;
+        let clock: SharedClock = Arc::new(SystemClock);
+        let settings = Settings {
+            require_second_factor: config.sign_in.require_second_factor,
+            session_idle: Duration::from_secs(config.sign_in.idle_minutes.max(1) * 60),
+            session_absolute: Duration::from_secs(config.sign_in.session_hours.max(1) * 3600),
+            ..Settings::default()
+        };
+        let access = Access::new(db.clone(), clock.clone(), key, settings);
+        Ok(Self { db, clock, access, data_dir: dir.clone() })
+    }
+
+    /// Migrates, and gives a new installation its organization. Whether it was new.
+    pub async fn prepare(&self, config: &Config) -> Result<bool, ServerError> {
+        let applied = self.db.migrate().await?;
+        if !applied.is_empty() {
+            tracing::info!(count = applied.len(), "migrations applied");
+        }
+        if mingying_access::org_tree(&self.db, Scope::All).await?.is_some() {
+            return Ok(false);
+        }
+        if !config.demo {
+            self.first_organization(config).await?;
+        }
+        Ok(true)
+    }
+
+    /// One organization with one campus and one imaging department: enough to begin, renamed later.
+    async fn first_organization(&self, config: &Config) -> Result<(), ServerError> {
+        let org = Org {
+            id: OrgId::new(),
+            name: config.organization.name.clone(),
+            name_en: config.organization.name_en.clone(),
+        };
+        let campus = Campus {
+            id: CampusId::new(),
+            org: org.id,
+            code: "MAIN".to_owned(),
+            name: "主院区".to_owned(),
+            name_en: "Main campus".to_owned(),
+        };
+        let department = Department {
+            id: DepartmentId::new(),
+            org: org.id,
+            campus: campus.id,
+            code: "RAD".to_owned(),
+            name: "放射科".to_owned(),
+            name_en: "Radiology".to_owned(),
+            kind: DepartmentKind::Imaging,
+        };
+        let mut tx = self.db.begin().await?;
+        mingying_access::put_org(&mut tx, &org).await?;
+        mingying_access::put_campus(&mut tx, &campus).await?;
+        mingying_access::put_department(&mut tx, &department).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The organization that owns what nobody else claims.
+    pub async fn home(&self) -> Result<OrgId, ServerError> {
+        let tree = mingying_access::org_tree(&self.db, Scope::All).await?;
+        tree.map(|tree| tree.org.id)
+            .ok_or_else(|| ServerError::Said("this installation is not set up: run `mingying serve` once".to_owned()))
+    }
+
+    /// Opens the image archive and replays what its packs hold beyond the database.
+    pub async fn archive(&self, config: &Config) -> Result<Archive, ServerError> {
+        let settings = mingying_blob::Settings { reserve: config.images.disk_reserve, ..Default::default() };
+        let blobs = Blobs::open(&self.data_dir.join("blobs"), settings)?;
+        // A demonstration's organization has a fixed id and may not exist yet.
+        let org = if config.demo { crate::demo::ORG } else { self.home().await? };
+        let mut settings = mingying_archive::Settings::new(org);
+        settings.max_object = config.images.largest_object;
+        Ok(Archive::open(self.db.clone(), blobs, self.clock.clone(), settings).await?)
+    }
+
+    /// Whether the demonstration data is what this installation holds.
+    pub async fn is_demo(&self) -> Result<bool, ServerError> {
+        Ok(mingying_access::has_demo_users(&self.db).await?)
+    }
+
+    /// The command line acts as Mingying itself: whoever can read the data folder owns the installation.
+    pub fn operator(&self) -> Ctx {
+        self.access.system("command-line")
+    }
+}
+
+/// The key of sealed secrets, made at the first start. Losing it costs the second factors, nothing else.
+fn secret_key(dir: &Path) -> Result<SecretKey, ServerError> {
+    let path = dir.join("secret.key");
+    if !path.exists() {
+        write_private(&path, &SecretKey::random_bytes())?;
+    }
+    let bytes = std::fs::read(&path).map_err(ServerError::file(&path))?;
+    let bytes: [u8; 32] = bytes.try_into().map_err(|_| ServerError::Config {
+        name: "secret.key",
+        reason: "must hold 32 bytes; restore it from the backup".to_owned(),
+    })?;
+    Ok(SecretKey::from_bytes(&bytes)?)
+}

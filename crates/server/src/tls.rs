@@ -1,0 +1,62 @@
+//! Certificates and the encrypted listener.
+
+use crate::ServerError;
+use crate::config::Tls;
+use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The configuration for `tls`, or `None` for plain text.
+pub(crate) fn server_config(tls: &Tls, data_dir: &Path, names: &[String]) -> Result<Option<Arc<ServerConfig>>, ServerError> {
+    let (certificate, key) = match tls {
+        Tls::Off => return Ok(None),
+        Tls::Files { certificate, key } => (certificate.clone(), key.clone()),
+        Tls::Auto => own_certificate(data_dir, names)?,
+    };
+    let say = |what: &str, path: &Path, error: &dyn std::fmt::Display| {
+        ServerError::Tls(format!("{what} {}: {error}", path.display()))
+    };
+    let chain = CertificateDer::pem_file_iter(&certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| say("certificate", &certificate, &error))?;
+    let secret = PrivateKeyDer::from_pem_file(&key).map_err(|error| say("key", &key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ServerError::Tls(error.to_string()))?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(|error| ServerError::Tls(error.to_string()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Some(Arc::new(config)))
+}
+
+/// Makes a certificate for `names` at the first start, and keeps it: browsers that trusted it once go on.
+fn own_certificate(data_dir: &Path, names: &[String]) -> Result<(PathBuf, PathBuf), ServerError> {
+    let dir = data_dir.join("tls");
+    let (certificate, key) = (dir.join("certificate.pem"), dir.join("key.pem"));
+    if certificate.exists() && key.exists() {
+        return Ok((certificate, key));
+    }
+    std::fs::create_dir_all(&dir).map_err(ServerError::file(&dir))?;
+    let made = rcgen::generate_simple_self_signed(names.to_vec()).map_err(|error| ServerError::Tls(error.to_string()))?;
+    write_private(&key, made.signing_key.serialize_pem().as_bytes())?;
+    std::fs::write(&certificate, made.cert.pem()).map_err(ServerError::file(&certificate))?;
+    Ok((certificate, key))
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ServerError> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(ServerError::file(path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(ServerError::file(path))
+}
