@@ -1,0 +1,146 @@
+//! C-FIND over the archive.
+
+use crate::station::{Image, Station, said};
+use serde_json::Value;
+
+/// Three studies of two patients.
+async fn filled() -> Station {
+    let station = Station::start().await;
+    let mut files = Vec::new();
+    for (study, series, number) in [(1, 1, 1), (1, 1, 2), (1, 2, 1), (2, 1, 1), (3, 1, 1)] {
+        let mut image = Image::new(study, series, number);
+        if study == 3 {
+            image.patient_name = "LI^SI=李^四";
+            image.patient_id = "P2002";
+            image.accession = "A2026030003";
+            image.charset = "GB18030";
+        }
+        if study == 2 {
+            image.accession = "A2026030002";
+        }
+        files.push(image.write(station.dir()));
+    }
+    let names: Vec<&str> = files.iter().map(|f| f.to_str().unwrap()).collect();
+    assert_eq!(station.python("store.py", "CT01", &names).await, ["0000"; 5]);
+    station
+}
+
+/// The pending responses, and the last status.
+async fn query(station: &Station, calling: &str, model: &str, keys: &str) -> (Vec<Value>, String) {
+    let mut lines = station.python("find.py", calling, &[model, "0", keys]).await;
+    let last = lines.pop().unwrap();
+    let rows = lines
+        .iter()
+        .map(|line| {
+            let (status, keys) = line.split_once(' ').unwrap();
+            assert!(status == "FF00" || status == "FF01", "{line}");
+            serde_json::from_str(keys).unwrap()
+        })
+        .collect();
+    (rows, last)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn studies_by_name_in_any_character_set() {
+    let station = filled().await;
+    for (charset, name) in [("ISO_IR 192", "*张*"), ("GB18030", "*李*"), ("ISO_IR 192", "LI^SI*"), ("ISO_IR 192", "ZHANG*")] {
+        let keys = format!(
+            r#"{{"SpecificCharacterSet":"{charset}","QueryRetrieveLevel":"STUDY","PatientName":"{name}","PatientID":"","AccessionNumber":"","StudyDate":"","NumberOfStudyRelatedInstances":"","PregnancyStatus":null}}"#
+        );
+        let (rows, last) = query(&station, "WS01", "study", &keys).await;
+        assert_eq!(last, "0000");
+        let chinese = if name.contains(['李', 'L']) { "LI^SI=李^四" } else { "ZHANG^SAN=张^三" };
+        assert_eq!(rows.len(), if chinese.starts_with("LI") { 1 } else { 2 }, "{name}");
+        for row in rows {
+            assert_eq!(row["PatientName"], chinese, "{name}");
+            assert_eq!(row["SpecificCharacterSet"], "ISO_IR 192");
+            assert_eq!(row["QueryRetrieveLevel"], "STUDY");
+            assert_eq!(row["RetrieveAETitle"], "MINGYING");
+            assert!(row["StudyInstanceUID"].as_str().unwrap().starts_with("1.2.826"), "unique keys come unasked");
+            assert!(row.get("StudyDescription").is_none(), "what was not asked for does not come");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_gets_its_own_character_set() {
+    let station = filled().await;
+    station.add_peer("OLDWS", 104, "GB18030").await;
+    let keys = r#"{"QueryRetrieveLevel":"STUDY","PatientName":"","PatientID":"P2002"}"#;
+    let (rows, _) = query(&station, "OLDWS", "study", keys).await;
+    assert_eq!(rows[0]["SpecificCharacterSet"], "GB18030");
+    assert_eq!(rows[0]["PatientName"], "LI^SI=李^四", "read back by pydicom under that character set");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn series_and_images_by_their_keys() {
+    let station = filled().await;
+    let study = Image::new(1, 1, 1).study;
+    let keys = format!(
+        r#"{{"QueryRetrieveLevel":"SERIES","StudyInstanceUID":"{study}","SeriesInstanceUID":"","Modality":"","SeriesNumber":null,"NumberOfSeriesRelatedInstances":null}}"#
+    );
+    let (rows, last) = query(&station, "WS01", "study", &keys).await;
+    assert_eq!((rows.len(), last.as_str()), (2, "0000"));
+    let mut counts: Vec<&str> = rows.iter().map(|r| r["NumberOfSeriesRelatedInstances"].as_str().unwrap()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, ["1", "2"]);
+    let series = Image::new(1, 1, 1).series;
+    let keys = format!(
+        r#"{{"QueryRetrieveLevel":"IMAGE","StudyInstanceUID":"{study}","SeriesInstanceUID":"{series}","SOPInstanceUID":"","SOPClassUID":"","InstanceNumber":null}}"#
+    );
+    let (rows, last) = query(&station, "WS01", "study", &keys).await;
+    assert_eq!((rows.len(), last.as_str()), (2, "0000"));
+    assert!(rows.iter().all(|row| row["SOPClassUID"] == crate::station::CT));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patients_are_told_apart() {
+    let station = filled().await;
+    let keys = r#"{"QueryRetrieveLevel":"PATIENT","PatientName":"","PatientID":""}"#;
+    let (mut rows, last) = query(&station, "WS01", "patient", keys).await;
+    assert_eq!(last, "0000");
+    rows.sort_by_key(|row| row["PatientID"].as_str().unwrap().to_owned());
+    let ids: Vec<_> = rows.iter().map(|row| row["PatientID"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["P1001", "P2002"]);
+    // Study Root has no such level.
+    let (rows, last) = query(&station, "WS01", "study", keys).await;
+    assert_eq!((rows.len(), last.as_str()), (0, "A900"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_identifiers_have_their_status() {
+    let station = filled().await;
+    for (keys, status) in [
+        (r#"{"PatientName":""}"#, "A900"),
+        (r#"{"QueryRetrieveLevel":"GALAXY","PatientName":""}"#, "A900"),
+        (r#"{"QueryRetrieveLevel":"STUDY","StudyDate":"yesterday"}"#, "A900"),
+    ] {
+        let (rows, last) = query(&station, "WS01", "study", keys).await;
+        assert_eq!((rows.len(), last.as_str()), (0, status), "{keys}");
+    }
+    // Nothing found is no error.
+    let (rows, last) = query(&station, "WS01", "study", r#"{"QueryRetrieveLevel":"STUDY","PatientID":"NOBODY"}"#).await;
+    assert_eq!((rows.len(), last.as_str()), (0, "0000"));
+    // Every answered query is in the audit log, without its keys.
+    assert!(station.audited("study.read", "done").await >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn findscu_and_its_cancel() {
+    let station = filled().await;
+    let output = station
+        .dcmtk(
+            "findscu",
+            &["-S", "-v", "-aet", "WS01", "-aec", "MINGYING"],
+            &["-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID=P1001", "-k", "StudyInstanceUID"],
+        )
+        .await;
+    let text = said(&output);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.matches("Find Response: ").count() - text.matches("(Success)").count(), 2, "{text}");
+    // A cancel that comes in time stops the answers; one that comes late finds them all sent. Both end in order.
+    let keys = r#"{"QueryRetrieveLevel":"STUDY","PatientID":""}"#;
+    let lines = station.python("find.py", "WS01", &["study", "1", keys]).await;
+    let last = lines.last().unwrap();
+    assert!(last == "FE00" || last == "0000", "{lines:?}");
+}

@@ -1,0 +1,9 @@
+//! The listener against clients that others wrote: DCMTK's tools and pynetdicom.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod associations;
+mod find;
+mod hostile;
+mod retrieve;
+mod station;
+mod storage;
