@@ -79,7 +79,15 @@ export function path(parts: TemplateStringsArray, ...values: (string | number)[]
   }, "");
 }
 
+/** Short lists are bare arrays, long ones pages; screens that want all of a short list need not care. */
+function itemsOf<T>(answer: readonly T[] | { items: readonly T[] } | null): T[] {
+  if (answer === null) return [];
+  return "items" in answer ? [...answer.items] : [...answer];
+}
+
 export const api = {
+  list: async <T>(path: string, options: CallOptions = {}) =>
+    itemsOf(await json<readonly T[] | { items: readonly T[] } | null>("GET", path, undefined, options)),
   get: <T>(path: string, options: CallOptions = {}) => json<T>("GET", path, undefined, options),
   post: <T>(path: string, body?: unknown, options: CallOptions = {}) => json<T>("POST", path, body ?? {}, options),
   put: <T>(path: string, body?: unknown, options: CallOptions = {}) => json<T>("PUT", path, body ?? {}, options),

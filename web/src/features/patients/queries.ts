@@ -27,7 +27,7 @@ export interface SimilarTo {
 export const similarQuery = (given: SimilarTo, enabled: boolean) =>
   queryOptions({
     queryKey: ["patients", "similar", given],
-    queryFn: ({ signal }) => api.get<SimilarPatient[]>("/patients/similar", { query: { ...given }, signal }),
+    queryFn: ({ signal }) => api.list<SimilarPatient>("/patients/similar", { query: { ...given }, signal }),
     enabled,
     staleTime: 0,
   });

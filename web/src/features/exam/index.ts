@@ -1,0 +1,2 @@
+export { ExamPanel } from "./ExamPanel";
+export { useExamActs, examActsFor, type ExamAct } from "./acts";

@@ -1,0 +1,70 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { App } from "antd";
+import { useTranslation } from "react-i18next";
+import { api, path } from "@/api/client";
+import { useLive } from "@/api/live";
+import { problemText } from "@/api/problem";
+import type { QueueEntry } from "@/api/types";
+import { clock } from "@/lib/time";
+
+/** Everybody in the queue, of one room or of all. Fresh by events, and by asking twice a minute in case one got lost. */
+export function useQueue(roomId: string | null, enabled = true) {
+  useLive(["queue", "patient", "exam", "order", "appt", "study", "prep"], [["queue"]]);
+  return useQuery({
+    queryKey: ["queue", roomId ?? "all"],
+    queryFn: ({ signal }) => api.list<QueueEntry>("/queue", { query: { room_id: roomId, limit: 200 }, signal }),
+    enabled,
+    refetchInterval: 30_000,
+    staleTime: 2_000,
+  });
+}
+
+export interface QueueActs {
+  busy: boolean;
+  next: (roomId: string) => void;
+  act: (entry: QueueEntry, what: "call" | "enter" | "skip" | "return" | "hold" | "leave", reason?: string) => void;
+  transfer: (entry: QueueEntry, to: { room_id: string; device_id: string; reason: string }) => Promise<unknown>;
+}
+
+export function useQueueActs(): QueueActs {
+  const { t } = useTranslation("flow");
+  const { message } = App.useApp();
+  const queries = useQueryClient();
+  const refresh = () => Promise.all([queries.invalidateQueries({ queryKey: ["queue"] }), queries.invalidateQueries({ queryKey: ["orders"] })]);
+  const fail = (error: unknown) => void message.error(problemText(t, error));
+
+  const next = useMutation({
+    mutationFn: (room_id: string) => api.post<QueueEntry | null>("/queue/next", { room_id }),
+    onSuccess: (entry) => void (entry ? message.success(t("called", { ticket: entry.ticket, time: clock(new Date()) })) : message.info(t("nobody"))),
+    onError: fail,
+    onSettled: refresh,
+  });
+  const act = useMutation({
+    mutationFn: ({ entry, what, reason }: { entry: QueueEntry; what: string; reason?: string | undefined }) =>
+      api.post<QueueEntry>(path`/queue/${entry.id}/${what}`, reason === undefined ? {} : { reason }),
+    onSuccess: (_, { entry, what }) => {
+      if (what === "call") void message.success(t("called", { ticket: entry.ticket, time: clock(new Date()) }));
+    },
+    onError: fail,
+    onSettled: refresh,
+  });
+  return {
+    busy: next.isPending || act.isPending,
+    next: (roomId) => {
+      if (!next.isPending) next.mutate(roomId);
+    },
+    act: (entry, what, reason) => {
+      if (!act.isPending) act.mutate({ entry, what, reason });
+    },
+    transfer: async (entry, to) => {
+      try {
+        return await api.post<QueueEntry>(path`/queue/${entry.id}/transfer`, to);
+      } catch (error) {
+        fail(error);
+        throw error;
+      } finally {
+        await refresh();
+      }
+    },
+  };
+}

@@ -1,0 +1,2 @@
+export { BookingBoard } from "./BookingBoard";
+export { DayCalendar } from "./DayCalendar";
