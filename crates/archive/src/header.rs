@@ -16,6 +16,8 @@ const MAX_ELEMENTS: u32 = 500_000;
 const MAX_FRAGMENTS: usize = 1_000_000;
 /// Longest value that is kept of a wanted element.
 const MAX_VALUE: u64 = 4096;
+/// Longest extended offset table: a million frames.
+const MAX_OFFSETS: u64 = 8 << 20;
 /// Bytes read ahead.
 const WINDOW: usize = 32 << 10;
 const UNDEFINED: u32 = 0xffff_ffff;
@@ -99,6 +101,8 @@ pub(crate) struct Pixels {
     pub at: u64,
     /// `None` when encapsulated.
     pub len: Option<u64>,
+    /// Length of the basic offset table's value, which begins at `at + 8`.
+    pub offsets_len: u32,
     /// Fragments without the basic offset table.
     pub fragments: Vec<Fragment>,
 }
@@ -150,6 +154,7 @@ const WANTED: &[Tag] = &[
     tags::ROWS,
     tags::COLUMNS,
     tags::BITS_ALLOCATED,
+    tags::EXTENDED_OFFSET_TABLE,
 ];
 
 const WANTED_OF_REQUEST: &[Tag] = &[tags::SCHEDULED_PROCEDURE_STEP_ID, tags::REQUESTED_PROCEDURE_ID];
@@ -227,7 +232,6 @@ pub(crate) fn scan(read: &mut Read<'_>, len: u64, encoding: Encoding) -> Result<
     let mut header = Header { end: len, ..Header::default() };
     let mut open: Vec<Open> = Vec::new();
     let mut elements = 0_u32;
-    let mut last_top = Tag(0, 0);
     loop {
         while open.last().is_some_and(|o| o.end == Some(cursor.at)) {
             open.pop();
@@ -250,11 +254,10 @@ pub(crate) fn scan(read: &mut Read<'_>, len: u64, encoding: Encoding) -> Result<
         let implicit = open.last().map_or(encoding.implicit, |o| o.implicit);
         let (vr, length) = element_head(&mut cursor, tag, implicit)?;
         if open.is_empty() {
-            if tag.0 < 0x0008 && tag.0 != 0x0004 && tag.0 != 0x0002 || tag < last_top && elements == 2 {
-                // Group 0000 is a command set, odd groups below 8 do not exist: not a data set.
+            if tag.0 < 0x0008 && !matches!(tag.0, 0x0002 | 0x0004) {
+                // A command set or anything else, but no data set.
                 return Err(Defect::NotDicom);
             }
-            last_top = tag;
             if matches!(tag, tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA) {
                 header.end = start;
                 header.pixels = Some(pixels(&mut cursor, length)?);
@@ -280,7 +283,8 @@ pub(crate) fn scan(read: &mut Read<'_>, len: u64, encoding: Encoding) -> Result<
             && open.first().is_some_and(|o| o.tag == tags::REQUEST_ATTRIBUTES_SEQUENCE && o.items == 1)
             && WANTED_OF_REQUEST.contains(&tag);
         let wanted = (open.is_empty() && WANTED.contains(&tag)) || of_request;
-        if wanted && u64::from(length) <= MAX_VALUE {
+        let bound = if tag == tags::EXTENDED_OFFSET_TABLE { MAX_OFFSETS } else { MAX_VALUE };
+        if wanted && u64::from(length) <= bound {
             let value = cursor.take(length as usize, WINDOW)?.to_vec();
             if of_request { header.request.push((tag, value)) } else { header.values.push((tag, value)) }
         } else {
@@ -334,7 +338,19 @@ fn element_head(cursor: &mut Cursor<'_>, tag: Tag, implicit: bool) -> Result<(VR
     let vr = VR::from_binary(code).ok_or(Defect::Unreadable)?;
     let long = matches!(
         vr,
-        VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::SQ | VR::SV | VR::UC | VR::UN | VR::UR | VR::UT | VR::UV
+        VR::OB
+            | VR::OD
+            | VR::OF
+            | VR::OL
+            | VR::OV
+            | VR::OW
+            | VR::SQ
+            | VR::SV
+            | VR::UC
+            | VR::UN
+            | VR::UR
+            | VR::UT
+            | VR::UV
     );
     if long {
         cursor.u16()?;
@@ -350,10 +366,10 @@ fn pixels(cursor: &mut Cursor<'_>, length: u32) -> Result<Pixels, Defect> {
         if at + u64::from(length) > cursor.end {
             return Err(Defect::Truncated);
         }
-        return Ok(Pixels { at, len: Some(u64::from(length)), fragments: Vec::new() });
+        return Ok(Pixels { at, len: Some(u64::from(length)), offsets_len: 0, fragments: Vec::new() });
     }
     let mut fragments = Vec::new();
-    let mut first = true;
+    let mut offsets_len = None;
     loop {
         let head: [u8; 8] = cursor.take(8, 8)?.try_into().map_err(|_| Defect::Truncated)?;
         let [g0, g1, e0, e1, l0, l1, l2, l3] = head;
@@ -366,15 +382,16 @@ fn pixels(cursor: &mut Cursor<'_>, length: u32) -> Result<Pixels, Defect> {
                 if cursor.at > cursor.end {
                     return Err(Defect::Truncated);
                 }
-                if !first {
+                if offsets_len.is_none() {
+                    offsets_len = Some(length);
+                } else {
                     fragments.push(Fragment { at: value, len: length });
                 }
-                first = false;
                 if fragments.len() > MAX_FRAGMENTS {
                     return Err(Defect::TooComplex);
                 }
             }
-            SEQUENCE_END => return Ok(Pixels { at, len: None, fragments }),
+            SEQUENCE_END => return Ok(Pixels { at, len: None, offsets_len: offsets_len.unwrap_or(0), fragments }),
             _ => return Err(Defect::Unreadable),
         }
     }

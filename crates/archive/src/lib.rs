@@ -3,24 +3,45 @@
 //! The packs of `blob` are the log of what was received; the index in the database is made from them and can be made
 //! again. An object is acknowledged when its pack is synced and its rows are committed. The commit itself need not be
 //! synced: what a power cut takes from the index is replayed from the packs at the next start.
+//!
+//! `receive` → `Receiving::write` … → `finish` takes an object in (`ingest`, `commit`); `find_*` answers queries
+//! (`query`, `attributes`); `instances_of`, `read`, `frame_bytes`, `header` give objects back (`read`).
 
+mod aside;
+mod attributes;
+mod commit;
+mod describe;
 mod error;
+mod fragments;
+mod header;
+mod ingest;
 mod model;
+mod names;
 mod query;
+mod read;
+mod record;
+mod replay;
+mod store;
 
+pub use attributes::Attributes;
 pub use error::ArchiveError;
+pub use ingest::Receiving;
+pub use mingying_dicom::PersonName;
 pub use model::{
     FileMeta, Ingested, InstanceRef, InstanceRow, Origin, Owner, Page, Quarantined, SeriesRow, Stats, StudyRow,
     Verified,
 };
-pub use query::{Attributes, Level, PersonName, Query};
+pub use query::{Level, Query};
+pub use replay::Replayed;
 
-use bytes::Bytes;
-use dicom_object::InMemDicomObject;
+use commit::Commit;
 use mingying_blob::Blobs;
 use mingying_db::Db;
-use mingying_kernel::{OrgId, Permit, SharedClock};
-use std::path::Path;
+use mingying_kernel::{Actor, Ctx, OrgId, Permit, Policy, Scope, SharedClock};
+use query::Cursor;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 mingying_kernel::action! {
     /// Stores objects (C-STORE, STOW-RS, import).
@@ -51,78 +72,132 @@ impl Settings {
 
 /// The archive. Cheap to clone.
 #[derive(Clone)]
-pub struct Archive {}
+pub struct Archive {
+    inner: Arc<Inner>,
+}
 
-/// An object on its way in. Dropping it without `finish` forgets it.
-pub struct Receiving {}
+struct Inner {
+    db: Db,
+    blobs: Blobs,
+    clock: SharedClock,
+    settings: Settings,
+    replayed: Replayed,
+    queue: Mutex<Option<mpsc::Sender<Commit>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    frame_indexes: read::FrameIndexes,
+}
 
-impl Receiving {
-    /// Takes the next bytes of the object.
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
-        Err(ArchiveError::Closed)
-    }
+/// The archive's own worker asks for nothing: it writes events of what is replayed.
+struct Nothing;
 
-    /// `Ok` only when the object is durable and indexed. `Quarantined` when it is kept aside.
-    pub async fn finish(self, permit: &Permit<StoreStudy>) -> Result<Ingested, ArchiveError> {
-        Err(ArchiveError::Closed)
+impl Policy for Nothing {
+    fn allow(&self, _: &Actor, _: &str) -> Option<Scope> {
+        None
     }
 }
 
 impl Archive {
-    /// Opens the archive: replays what the packs hold beyond the database's checkpoint, then accepts objects.
+    /// Opens the archive: replays what the packs hold beyond the database's checkpoints, then accepts objects.
     pub async fn open(db: Db, blobs: Blobs, clock: SharedClock, settings: Settings) -> Result<Self, ArchiveError> {
-        Err(ArchiveError::Closed)
+        let ctx = Ctx::system("archive", Arc::new(Nothing), clock.clone());
+        let replayed = replay::replay(&db, &blobs, &ctx).await?;
+        if replayed.records > 0 {
+            tracing::info!(records = replayed.records, skipped = replayed.skipped, "packs replayed into the index");
+        }
+        let (queue, tasks) = commit::start(db.clone(), blobs.clone(), clock.clone(), &settings);
+        let inner = Inner {
+            db,
+            blobs,
+            clock,
+            settings,
+            replayed,
+            queue: Mutex::new(Some(queue)),
+            tasks: Mutex::new(tasks),
+            frame_indexes: read::FrameIndexes::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Finishes what is in hand and stops accepting objects.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        let queue = self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(queue);
+        let tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            if task.await.is_err() {
+                tracing::error!("the committer failed");
+            }
+        }
+    }
+
+    /// Waits until everything received so far is committed and told of.
+    pub async fn flush(&self) -> Result<(), ArchiveError> {
+        let (reply, done) = oneshot::channel();
+        self.submit(Commit::Flush(reply)).await?;
+        done.await.map_err(|_| ArchiveError::Closed)
+    }
+
+    /// What was replayed when the archive opened.
+    pub fn replayed(&self) -> Replayed {
+        self.inner.replayed
+    }
 
     /// Starts receiving a data set as C-STORE sends it: without preamble and file meta information.
     pub fn receive(&self, origin: Origin, meta: FileMeta) -> Receiving {
-        Receiving {}
+        Receiving::data_set(self.clone(), origin, meta)
     }
 
     /// Starts receiving a whole Part 10 file.
     pub fn receive_part10(&self, origin: Origin) -> Receiving {
-        Receiving {}
+        Receiving::part10(self.clone(), origin)
     }
 
+    /// Studies that match, newest first.
     pub async fn find_studies(
         &self,
         permit: &Permit<ReadStudies>,
         query: &Query,
     ) -> Result<Page<StudyRow>, ArchiveError> {
-        Err(ArchiveError::Closed)
+        let rows = store::find_studies(&self.inner.db, query, permit.scope()).await?;
+        Ok(page(rows, query, |row| Cursor { date: row.study_date.clone(), time: row.study_time.clone(), key: row.key }))
     }
 
+    /// Series that match, in order of arrival.
     pub async fn find_series(
         &self,
         permit: &Permit<ReadStudies>,
         query: &Query,
     ) -> Result<Page<SeriesRow>, ArchiveError> {
-        Err(ArchiveError::Closed)
+        let rows = store::find_series(&self.inner.db, query, permit.scope()).await?;
+        Ok(page(rows, query, |row| Cursor { date: String::new(), time: String::new(), key: row.key }))
     }
 
+    /// Instances that match, in order of arrival.
     pub async fn find_instances(
         &self,
         permit: &Permit<ReadStudies>,
         query: &Query,
     ) -> Result<Page<InstanceRow>, ArchiveError> {
-        Err(ArchiveError::Closed)
+        let rows = store::find_instances(&self.inner.db, query, permit.scope()).await?;
+        Ok(page(rows, query, |row| Cursor { date: String::new(), time: String::new(), key: row.instance.key }))
     }
 
     /// One study by its UID; `NotFound` when absent or outside the permit's scope.
     pub async fn study(&self, permit: &Permit<ReadStudies>, study_uid: &str) -> Result<StudyRow, ArchiveError> {
-        Err(ArchiveError::Closed)
+        let rows = store::find_studies(&self.inner.db, &Query::study(Level::Study, study_uid), permit.scope()).await?;
+        rows.into_iter().next().ok_or(ArchiveError::NotFound)
     }
 
-    /// The series of one study, by series number.
+    /// The series of one study, by series number. Empty when the study is absent or invisible.
     pub async fn series_of(
         &self,
         permit: &Permit<ReadStudies>,
         study_uid: &str,
     ) -> Result<Vec<SeriesRow>, ArchiveError> {
-        Err(ArchiveError::Closed)
+        let query = Query::study(Level::Series, study_uid).limit(u32::MAX - 1);
+        let mut rows = store::find_series(&self.inner.db, &query, permit.scope()).await?;
+        rows.sort_by_key(|row| (row.number.is_none(), row.number, row.key));
+        Ok(rows)
     }
 
     /// The instances of a study, of one series, or one instance; by series number, then instance number. Empty when
@@ -134,65 +209,64 @@ impl Archive {
         series_uid: Option<&str>,
         sop_uid: Option<&str>,
     ) -> Result<Vec<InstanceRef>, ArchiveError> {
-        Err(ArchiveError::Closed)
+        Ok(store::instances_of(&self.inner.db, permit.scope(), study_uid, series_uid, sop_uid).await?)
     }
 
-    /// `len` bytes at `offset` of the object's Part 10 file; fewer at its end. The whole file is `0..size`; the data
-    /// set as received is `head_len..size`.
-    pub async fn read(&self, instance: &InstanceRef, offset: u64, len: u64) -> Result<Bytes, ArchiveError> {
-        Err(ArchiveError::Closed)
-    }
-
-    /// The bytes of one frame (from 0) in the stored transfer syntax: native pixels, or the joined fragments.
-    pub async fn frame_bytes(&self, instance: &InstanceRef, frame: u32) -> Result<Bytes, ArchiveError> {
-        Err(ArchiveError::Closed)
-    }
-
-    /// The data set without Pixel Data.
-    pub async fn header(&self, instance: &InstanceRef) -> Result<InMemDicomObject, ArchiveError> {
-        Err(ArchiveError::Closed)
-    }
-
-    /// The headers of many instances in the order given: one trip to the disk for all.
-    pub async fn headers(&self, instances: &[InstanceRef]) -> Result<Vec<InMemDicomObject>, ArchiveError> {
-        Err(ArchiveError::Closed)
-    }
-
-    /// Quarantined objects, newest first.
-    pub async fn quarantine(
-        &self,
-        permit: &Permit<ManageQuarantine>,
-        limit: u32,
-        after: Option<i64>,
-    ) -> Result<Vec<Quarantined>, ArchiveError> {
-        Err(ArchiveError::Closed)
-    }
-
-    /// Tries again to index a quarantined object.
-    pub async fn retry_quarantined(
-        &self,
-        permit: &Permit<ManageQuarantine>,
-        id: i64,
-    ) -> Result<Ingested, ArchiveError> {
-        Err(ArchiveError::Closed)
-    }
-
-    /// Deletes a quarantined object by a tombstone.
-    pub async fn delete_quarantined(&self, permit: &Permit<ManageQuarantine>, id: i64) -> Result<(), ArchiveError> {
-        Err(ArchiveError::Closed)
-    }
-
+    /// Figures for the status page.
     pub async fn stats(&self) -> Result<Stats, ArchiveError> {
-        Err(ArchiveError::Closed)
+        let mut stats = store::stats(&self.inner.db).await?;
+        let packs = self.inner.blobs.packs();
+        stats.packs = packs.len() as u64;
+        stats.pack_bytes = packs.iter().map(|pack| pack.len).sum();
+        stats.free_bytes = self.inner.blobs.free_space()?;
+        Ok(stats)
     }
 
-    /// Computes the hash of every object again and compares packs and index both ways.
-    pub async fn verify(&self) -> Result<Verified, ArchiveError> {
-        Err(ArchiveError::Closed)
+    /// How SQLite would run a query; for tests of query plans.
+    #[doc(hidden)]
+    pub async fn explain(&self, query: &Query) -> Result<Vec<String>, ArchiveError> {
+        Ok(store::explain(&self.inner.db, query).await?)
     }
 
-    /// Copies database and packs, online and consistent, into the new folder `dir`, with a manifest of hashes.
-    pub async fn backup(&self, dir: &Path) -> Result<(), ArchiveError> {
-        Err(ArchiveError::Closed)
+    pub(crate) async fn submit(&self, commit: Commit) -> Result<(), ArchiveError> {
+        let queue = self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        queue.ok_or(ArchiveError::Closed)?.send(commit).await.map_err(|_| ArchiveError::Closed)
     }
+
+    pub(crate) fn owner_for(&self, org: Option<OrgId>) -> Owner {
+        let owner = self.inner.settings.owner.clone();
+        match org {
+            Some(org) if org != owner.org => Owner { org, campus: String::new(), department: String::new() },
+            _ => owner,
+        }
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.inner.db
+    }
+
+    pub fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+
+    pub(crate) fn clock(&self) -> &SharedClock {
+        &self.inner.clock
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    pub(crate) fn frame_indexes(&self) -> &read::FrameIndexes {
+        &self.inner.frame_indexes
+    }
+}
+
+/// Cuts the extra row that tells whether there is a next page.
+fn page<T>(mut rows: Vec<T>, query: &Query, cursor: impl Fn(&T) -> Cursor) -> Page<T> {
+    let limit = query.limit as usize;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = if more { rows.last().map(|row| cursor(row).to_text()) } else { None };
+    Page { items: rows, next }
 }

@@ -1,7 +1,7 @@
 //! What the archive takes in and gives out, free of SQL.
 
-use crate::query::PersonName;
 use mingying_blob::Location;
+use mingying_dicom::PersonName;
 use mingying_kernel::{OrgId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -154,7 +154,7 @@ pub struct InstanceRef {
     pub location: Location,
 }
 
-/// A study with its numbers, for one page of a list.
+/// One page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {
     pub items: Vec<T>,
@@ -201,12 +201,14 @@ pub struct Verified {
     pub missing: Vec<String>,
     /// Rows whose blob has another content than was received.
     pub corrupt: Vec<String>,
+    /// Records of the packs whose checksum is wrong, with a row or without.
+    pub damaged: u64,
     /// Blobs without a row: written, never acknowledged.
     pub orphans: u64,
 }
 
 impl Verified {
     pub fn intact(&self) -> bool {
-        self.missing.is_empty() && self.corrupt.is_empty()
+        self.missing.is_empty() && self.corrupt.is_empty() && self.damaged == 0
     }
 }

@@ -40,6 +40,13 @@ pub struct Location {
     pub len: u64,
 }
 
+impl Location {
+    /// Where the record ends: up to there a pack is read when this payload is.
+    pub fn record_end(&self) -> u64 {
+        self.at + self.len + record::RECORD_TRAILER as u64
+    }
+}
+
 /// How the store behaves.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -118,8 +125,10 @@ impl Blobs {
     /// Several reads in one trip: (location, offset, length) each, answered in order.
     pub async fn read_many(&self, wanted: Vec<(Location, u64, u64)>) -> Result<Vec<Bytes>, BlobError> {
         let packs = self.packs.clone();
-        blocking(move || wanted.into_iter().map(|(l, offset, len)| packs.read(l, offset, len).map(Bytes::from)).collect())
-            .await
+        blocking(move || {
+            wanted.into_iter().map(|(l, offset, len)| packs.read(l, offset, len).map(Bytes::from)).collect()
+        })
+        .await
     }
 
     /// The SHA-256 of a published payload without its first `head_len` bytes, computed from the disk.

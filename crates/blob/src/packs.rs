@@ -314,12 +314,7 @@ enum Broken {
     Damaged { next: u64 },
 }
 
-fn read_record(
-    file: &dyn DiskFile,
-    pack: u64,
-    at: u64,
-    size: u64,
-) -> Result<Result<Found, Broken>, BlobError> {
+fn read_record(file: &dyn DiskFile, pack: u64, at: u64, size: u64) -> Result<Result<Found, Broken>, BlobError> {
     let Some(header) = Header::decode(&file.read_some(at, RECORD_HEADER)?) else { return Ok(Err(Broken::Torn)) };
     let next = at + header.total();
     if next > size {

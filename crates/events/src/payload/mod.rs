@@ -1,3 +1,4 @@
+pub mod archive;
 pub mod access;
 pub mod peers;
 pub mod reading;

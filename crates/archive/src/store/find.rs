@@ -1,0 +1,321 @@
+//! Finding studies, series and instances.
+
+use crate::model::{InstanceRef, InstanceRow, SeriesRow, StudyRow};
+use crate::query::{Condition, Field, Level, Pattern, Query, beyond};
+use crate::record::hex;
+use mingying_db::{AssertSqlSafe, Db, DbError, Row, Value, scope_sql};
+use mingying_dicom::PersonName;
+use mingying_kernel::Scope;
+
+const STUDY: &str = "st.key AS st_key, st.study_uid AS st_uid, st.org_id AS st_org, st.campus_id AS st_campus, \
+     st.department_id AS st_department, st.sensitivity AS st_sensitivity, st.patient_id AS st_patient_id, \
+     st.patient_id_issuer AS st_issuer, st.patient_name AS st_name, st.birth_date AS st_birth, st.sex AS st_sex, \
+     st.accession AS st_accession, st.study_id AS st_id, st.study_date AS st_date, st.study_time AS st_time, \
+     st.description AS st_description, st.referring_physician AS st_referring, st.institution AS st_institution, \
+     st.modalities AS st_modalities, st.series_count AS st_series, st.instance_count AS st_instances, \
+     st.size AS st_size, st.source AS st_source, st.first_received_at AS st_first, st.last_received_at AS st_last";
+
+const SERIES: &str = "se.key AS se_key, se.series_uid AS se_uid, se.number AS se_number, se.modality AS se_modality, \
+     se.description AS se_description, se.body_part AS se_body_part, se.laterality AS se_laterality, \
+     se.protocol AS se_protocol, se.station_name AS se_station, se.manufacturer AS se_manufacturer, \
+     se.series_date AS se_date, se.series_time AS se_time, se.requested_procedure_id AS se_procedure, \
+     se.scheduled_step_id AS se_step, se.instance_count AS se_instances";
+
+const INSTANCE: &str = "i.key AS i_key, i.sop_uid AS i_uid, i.sop_class AS i_class, i.transfer_syntax AS i_syntax, \
+     i.number AS i_number, i.content_date AS i_date, i.content_time AS i_time, i.image_rows AS i_rows, \
+     i.image_columns AS i_columns, i.bits_allocated AS i_bits, i.samples AS i_samples, i.frames AS i_frames, i.sha256, \
+     i.pack, i.record_at, i.payload_at, i.size, i.head_len, i.header_end AS i_header_end, i.pixel_at AS i_pixel_at, \
+     i.pixel_len AS i_pixel_len, i.received_at AS i_received";
+
+fn study(row: &Row) -> Result<StudyRow, DbError> {
+    Ok(StudyRow {
+        key: row.get("st_key")?,
+        study_uid: row.get("st_uid")?,
+        org_id: row.get("st_org")?,
+        campus_id: row.get("st_campus")?,
+        department_id: row.get("st_department")?,
+        sensitivity: row.get("st_sensitivity")?,
+        patient_id: row.get("st_patient_id")?,
+        patient_id_issuer: row.get("st_issuer")?,
+        patient_name: PersonName::parse(&row.get::<String>("st_name")?),
+        birth_date: row.get("st_birth")?,
+        sex: row.get("st_sex")?,
+        accession: row.get("st_accession")?,
+        study_id: row.get("st_id")?,
+        study_date: row.get("st_date")?,
+        study_time: row.get("st_time")?,
+        description: row.get("st_description")?,
+        referring_physician: PersonName::parse(&row.get::<String>("st_referring")?),
+        institution: row.get("st_institution")?,
+        modalities: row
+            .get::<String>("st_modalities")?
+            .split('\\')
+            .filter(|m| !m.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        series: row.get("st_series")?,
+        instances: row.get("st_instances")?,
+        size: row.get("st_size")?,
+        source: row.get("st_source")?,
+        first_received_at: row.get("st_first")?,
+        last_received_at: row.get("st_last")?,
+    })
+}
+
+fn series(row: &Row) -> Result<SeriesRow, DbError> {
+    Ok(SeriesRow {
+        key: row.get("se_key")?,
+        study: study(row)?,
+        series_uid: row.get("se_uid")?,
+        number: row.get("se_number")?,
+        modality: row.get("se_modality")?,
+        description: row.get("se_description")?,
+        body_part: row.get("se_body_part")?,
+        laterality: row.get("se_laterality")?,
+        protocol: row.get("se_protocol")?,
+        station_name: row.get("se_station")?,
+        manufacturer: row.get("se_manufacturer")?,
+        series_date: row.get("se_date")?,
+        series_time: row.get("se_time")?,
+        requested_procedure_id: row.get("se_procedure")?,
+        scheduled_step_id: row.get("se_step")?,
+        instances: row.get("se_instances")?,
+    })
+}
+
+fn instance(row: &Row) -> Result<InstanceRef, DbError> {
+    let place = super::place(row)?;
+    let pixel_at: i64 = row.get("i_pixel_at")?;
+    Ok(InstanceRef {
+        key: row.get("i_key")?,
+        study_uid: row.get("st_uid")?,
+        series_uid: row.get("se_uid")?,
+        sop_uid: row.get("i_uid")?,
+        sop_class: row.get("i_class")?,
+        transfer_syntax: row.get("i_syntax")?,
+        number: row.get("i_number")?,
+        rows: row.get("i_rows")?,
+        columns: row.get("i_columns")?,
+        bits_allocated: row.get("i_bits")?,
+        samples: row.get("i_samples")?,
+        frames: row.get("i_frames")?,
+        has_pixels: pixel_at > 0,
+        size: row.get("size")?,
+        head_len: row.get("head_len")?,
+        header_end: row.get("i_header_end")?,
+        pixel_at,
+        pixel_len: row.get("i_pixel_len")?,
+        sha256: hex(&place.sha256),
+        received_at: row.get("i_received")?,
+        location: place.location,
+    })
+}
+
+const fn column(field: Field) -> &'static str {
+    match field {
+        Field::PatientId => "st.patient_id",
+        Field::PatientIdIssuer => "st.patient_id_issuer",
+        Field::BirthDate => "st.birth_date",
+        Field::Sex => "st.sex",
+        Field::Accession => "st.accession",
+        Field::StudyId => "st.study_id",
+        Field::StudyUid => "st.study_uid",
+        Field::StudyDate => "st.study_date",
+        Field::StudyTime => "st.study_time",
+        Field::StudyDescription => "st.description",
+        Field::ReferringPhysician => "st.referring_physician",
+        Field::Institution => "st.institution",
+        Field::SeriesUid => "se.series_uid",
+        Field::SeriesNumber => "se.number",
+        Field::Modality => "se.modality",
+        Field::SeriesDescription => "se.description",
+        Field::BodyPart => "se.body_part",
+        Field::Laterality => "se.laterality",
+        Field::Protocol => "se.protocol",
+        Field::StationName => "se.station_name",
+        Field::SeriesDate => "se.series_date",
+        Field::SeriesTime => "se.series_time",
+        Field::RequestedProcedureId => "se.requested_procedure_id",
+        Field::ScheduledStepId => "se.scheduled_step_id",
+        Field::SopUid => "i.sop_uid",
+        Field::SopClass => "i.sop_class",
+        Field::InstanceNumber => "i.number",
+    }
+}
+
+/// A statement that grows with its parameters.
+struct Statement {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Statement {
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    fn bind_all(&mut self, values: &[String]) -> String {
+        values.iter().map(|value| self.bind(value)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A pattern as conditions on a column: a range for what it begins with, LIKE for the rest.
+    fn pattern(&mut self, column: &str, pattern: &Pattern) -> String {
+        if let Some(exact) = pattern.exact() {
+            return format!("{column} = {}", self.bind(exact));
+        }
+        let mut parts = Vec::new();
+        let prefix = pattern.prefix();
+        if !prefix.is_empty() {
+            let (from, to) = (self.bind(prefix), self.bind(beyond(prefix)));
+            parts.push(format!("{column} >= {from} AND {column} < {to}"));
+        }
+        if !pattern.is_prefix() {
+            let like = self.bind(pattern.like());
+            parts.push(format!("{column} LIKE {like} ESCAPE '\\'"));
+        }
+        parts.join(" AND ")
+    }
+
+    fn condition(&mut self, condition: &Condition) -> String {
+        match condition {
+            Condition::OneOf(field, values) => match &**values {
+                [one] => format!("{} = {}", column(*field), self.bind(one)),
+                several => format!("{} IN ({})", column(*field), self.bind_all(several)),
+            },
+            Condition::Number(field, number) => format!("{} = {}", column(*field), self.bind(*number)),
+            Condition::Wildcard(field, pattern) => self.pattern(column(*field), pattern),
+            Condition::Range(field, from, to) => {
+                let column = column(*field);
+                let mut parts = vec![match from {
+                    Some(from) => format!("{column} >= {}", self.bind(from)),
+                    None => format!("{column} > ''"),
+                }];
+                if let Some(to) = to {
+                    // A time up to 0830 includes 083059.
+                    parts.push(format!("{column} < {}", self.bind(beyond(to))));
+                }
+                parts.join(" AND ")
+            }
+            Condition::Name(groups) => {
+                let groups: Vec<String> = groups.iter().map(|g| format!("({})", self.pattern("n.term", g))).collect();
+                format!("st.key IN (SELECT n.study_key FROM study_names n WHERE {})", groups.join(" OR "))
+            }
+            Condition::ModalitiesInStudy(modalities) => format!(
+                "EXISTS (SELECT 1 FROM series m WHERE m.study_key = st.key AND m.modality IN ({}))",
+                self.bind_all(modalities)
+            ),
+            Condition::Text(text) => {
+                let upper = text.to_uppercase();
+                let (name, name_end) = (self.bind(&upper), self.bind(beyond(&upper)));
+                let (from, to) = (self.bind(text), self.bind(beyond(text)));
+                format!(
+                    "st.key IN (SELECT n.study_key FROM study_names n WHERE n.term >= {name} AND n.term < {name_end} \
+                     UNION SELECT p.key FROM studies p WHERE p.patient_id >= {from} AND p.patient_id < {to} \
+                     UNION SELECT a.key FROM studies a WHERE a.accession >= {from} AND a.accession < {to})"
+                )
+            }
+        }
+    }
+}
+
+fn statement(query: &Query, scope: Scope) -> Statement {
+    let from = match query.level {
+        Level::Study => format!("SELECT {STUDY} FROM studies st"),
+        Level::Series => format!("SELECT {STUDY}, {SERIES} FROM series se JOIN studies st ON st.key = se.study_key"),
+        Level::Instance => format!(
+            "SELECT {STUDY}, {SERIES}, {INSTANCE} FROM instances i JOIN series se ON se.key = i.series_key \
+             JOIN studies st ON st.key = i.study_key"
+        ),
+    };
+    let mut statement = Statement { sql: String::new(), values: Vec::new() };
+    let mut conditions = vec![scope_sql(scope, "st.org_id")];
+    for condition in &query.conditions {
+        let text = statement.condition(condition);
+        conditions.push(format!("({text})"));
+    }
+    let key = match query.level {
+        Level::Study => "st.key",
+        Level::Series => "se.key",
+        Level::Instance => "i.key",
+    };
+    if let Some(cursor) = &query.after {
+        let at = statement.bind(cursor.key);
+        conditions.push(if query.level == Level::Study {
+            let (date, time) = (statement.bind(&cursor.date), statement.bind(&cursor.time));
+            format!("(st.study_date, st.study_time, st.key) < ({date}, {time}, {at})")
+        } else {
+            format!("{key} > {at}")
+        });
+    }
+    let order = match query.level {
+        Level::Study => "st.study_date DESC, st.study_time DESC, st.key DESC",
+        Level::Series | Level::Instance => key,
+    };
+    // One more than asked for tells whether there is a next page.
+    let limit = statement.bind(i64::from(query.limit) + 1);
+    let offset = statement.bind(i64::from(query.offset));
+    statement.sql = format!("{from} WHERE {} ORDER BY {order} LIMIT {limit} OFFSET {offset}", conditions.join(" AND "));
+    statement
+}
+
+async fn rows<T>(
+    db: &Db,
+    query: &Query,
+    scope: Scope,
+    read: impl Fn(&Row) -> Result<T, DbError>,
+) -> Result<Vec<T>, DbError> {
+    let statement = statement(query, scope);
+    db.query(AssertSqlSafe(statement.sql), &statement.values).await?.iter().map(read).collect()
+}
+
+pub(crate) async fn find_studies(db: &Db, query: &Query, scope: Scope) -> Result<Vec<StudyRow>, DbError> {
+    rows(db, query, scope, study).await
+}
+
+pub(crate) async fn find_series(db: &Db, query: &Query, scope: Scope) -> Result<Vec<SeriesRow>, DbError> {
+    rows(db, query, scope, series).await
+}
+
+pub(crate) async fn find_instances(db: &Db, query: &Query, scope: Scope) -> Result<Vec<InstanceRow>, DbError> {
+    rows(db, query, scope, |row| {
+        Ok(InstanceRow {
+            series: series(row)?,
+            instance: instance(row)?,
+            content_date: row.get("i_date")?,
+            content_time: row.get("i_time")?,
+        })
+    })
+    .await
+}
+
+/// How SQLite would run a query, for the test of query plans.
+pub(crate) async fn explain(db: &Db, query: &Query) -> Result<Vec<String>, DbError> {
+    let statement = statement(query, Scope::All);
+    let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+    db.query(AssertSqlSafe(sql), &statement.values).await?.iter().map(|row| row.get("detail")).collect()
+}
+
+pub(crate) async fn instances_of(
+    db: &Db,
+    scope: Scope,
+    study_uid: &str,
+    series_uid: Option<&str>,
+    sop_uid: Option<&str>,
+) -> Result<Vec<InstanceRef>, DbError> {
+    let mut statement = Statement { sql: String::new(), values: Vec::new() };
+    let mut conditions = vec![scope_sql(scope, "st.org_id"), format!("st.study_uid = {}", statement.bind(study_uid))];
+    if let Some(series_uid) = series_uid {
+        conditions.push(format!("se.series_uid = {}", statement.bind(series_uid)));
+    }
+    if let Some(sop_uid) = sop_uid {
+        conditions.push(format!("i.sop_uid = {}", statement.bind(sop_uid)));
+    }
+    let sql = format!(
+        "SELECT st.study_uid AS st_uid, se.series_uid AS se_uid, {INSTANCE} FROM studies st \
+         JOIN series se ON se.study_key = st.key JOIN instances i ON i.series_key = se.key WHERE {} \
+         ORDER BY se.number NULLS LAST, se.key, i.number NULLS LAST, i.key",
+        conditions.join(" AND ")
+    );
+    db.query(AssertSqlSafe(sql), &statement.values).await?.iter().map(instance).collect()
+}

@@ -1,0 +1,647 @@
+//! Objects into rows. Live ingest and replay use the same function.
+
+use super::{lists, places};
+use crate::describe::Described;
+use crate::header::Defect;
+use crate::model::Ingested;
+use crate::names::search_terms;
+use crate::record::{Arrived, Place};
+use mingying_db::{AssertSqlSafe, Db, DbError, Tx, Value, params};
+use mingying_kernel::{OrgId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Held while the index is written: with several processes on one database, one at a time.
+const INDEX_LOCK: i64 = 0x6172_6368;
+
+/// Row keys, taken from the database in blocks.
+pub(crate) struct Keys {
+    next: i64,
+    end: i64,
+    block: i64,
+}
+
+impl Keys {
+    pub fn in_blocks_of(block: i64) -> Self {
+        Self { next: 0, end: 0, block }
+    }
+
+    /// Forgets the block: it was taken in a transaction that did not commit.
+    pub fn forget(&mut self) {
+        self.end = self.next;
+    }
+
+    async fn take(&mut self, tx: &mut Tx) -> Result<i64, DbError> {
+        if self.next >= self.end {
+            let row = tx
+                .query_one(
+                    "UPDATE archive_keys SET next = next + $1 WHERE name = 'archive' RETURNING next",
+                    params![self.block],
+                )
+                .await?;
+            self.end = row.get("next")?;
+            self.next = self.end - self.block;
+        }
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+}
+
+/// What became of one object.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    Stored(Ingested),
+    /// `fresh` is false when the row was there already.
+    Quarantined {
+        key: i64,
+        defect: Defect,
+        fresh: bool,
+    },
+}
+
+/// A study as events need it.
+#[derive(Debug, Clone)]
+pub(crate) struct StudyBrief {
+    pub key: i64,
+    pub study_uid: String,
+    pub org: OrgId,
+    pub accession: String,
+    pub patient_id: String,
+    pub patient_id_issuer: String,
+    pub instances: i64,
+}
+
+struct StudyState {
+    brief: StudyBrief,
+    modalities: BTreeSet<String>,
+    created: bool,
+    added: i64,
+    added_series: i64,
+    added_size: i64,
+    last_received: Timestamp,
+}
+
+struct SeriesState {
+    key: i64,
+    modality: String,
+    requested_procedure_id: String,
+    scheduled_step_id: String,
+    added: i64,
+}
+
+/// A series that got instances.
+#[derive(Debug, Clone)]
+pub(crate) struct GrownSeries {
+    pub series_uid: String,
+    pub modality: String,
+    pub requested_procedure_id: String,
+    pub scheduled_step_id: String,
+}
+
+/// What one call changed, for events.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// One per object, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Studies that were made, with the index of the object that made them.
+    pub created: Vec<(StudyBrief, usize)>,
+    /// New instances: study, series, index of the object.
+    pub stored: Vec<(i64, GrownSeries, usize)>,
+    /// Studies that got instances, with their numbers after the change.
+    pub grown: HashMap<i64, StudyBrief>,
+}
+
+struct Known {
+    key: i64,
+    study_uid: String,
+    series_uid: String,
+    sop_class: String,
+    place: Place,
+}
+
+/// The contents of instances that are indexed, of these SOP instance UIDs.
+pub(crate) async fn known_contents(
+    db: &Db,
+    sop_uids: &[&str],
+) -> Result<HashMap<String, (Ingested, [u8; 32])>, DbError> {
+    let mut known = HashMap::new();
+    for list in lists(sop_uids) {
+        let sql = known_sql(list.len());
+        let values: Vec<Value> = list.iter().map(|uid| Value::from(*uid)).collect();
+        for row in db.query(AssertSqlSafe(sql), &values).await? {
+            let (uid, found) = known_row(&row)?;
+            let ingested = ingested(&uid, &found, true, false);
+            known.insert(uid, (ingested, found.place.sha256));
+        }
+    }
+    Ok(known)
+}
+
+fn known_sql(n: usize) -> String {
+    format!(
+        "SELECT i.sop_uid, i.key, i.sop_class, i.sha256, i.pack, i.record_at, i.payload_at, i.size, i.head_len, \
+         st.study_uid, se.series_uid FROM instances i JOIN studies st ON st.key = i.study_key \
+         JOIN series se ON se.key = i.series_key WHERE i.sop_uid IN ({})",
+        places(1, n)
+    )
+}
+
+fn known_row(row: &mingying_db::Row) -> Result<(String, Known), DbError> {
+    Ok((
+        row.get("sop_uid")?,
+        Known {
+            key: row.get("key")?,
+            study_uid: row.get("study_uid")?,
+            series_uid: row.get("series_uid")?,
+            sop_class: row.get("sop_class")?,
+            place: super::place(row)?,
+        },
+    ))
+}
+
+fn ingested(sop_uid: &str, known: &Known, duplicate: bool, conflicting: bool) -> Ingested {
+    Ingested {
+        instance_key: known.key,
+        study_uid: known.study_uid.clone(),
+        series_uid: known.series_uid.clone(),
+        sop_uid: sop_uid.to_owned(),
+        sop_class: known.sop_class.clone(),
+        duplicate,
+        conflicting,
+    }
+}
+
+/// Puts objects into the index. Idempotent: an object that is there already changes nothing.
+pub(crate) async fn index(tx: &mut Tx, keys: &mut Keys, items: &[Arrived]) -> Result<Changes, DbError> {
+    tx.lock(INDEX_LOCK).await?;
+    let described: Vec<&Described> = items.iter().filter_map(|item| item.what.as_ref().ok()).collect();
+    let mut known = HashMap::new();
+    let uids: Vec<&str> = described.iter().map(|d| d.sop_uid.as_str()).collect();
+    for list in lists(&uids) {
+        let values: Vec<Value> = list.iter().map(|uid| Value::from(*uid)).collect();
+        for row in tx.query(AssertSqlSafe(known_sql(list.len())), &values).await? {
+            let (uid, found) = known_row(&row)?;
+            known.insert(uid, found);
+        }
+    }
+    let mut studies = load_studies(tx, &described).await?;
+    let mut series = load_series(tx, &described).await?;
+    let mut changes = Changes::default();
+    for (position, item) in items.iter().enumerate() {
+        let outcome = match &item.what {
+            Err(defect) => quarantine(tx, keys, item, *defect, "", "").await?,
+            Ok(d) => match known.get(&d.sop_uid) {
+                Some(found) if found.study_uid != d.study_uid => {
+                    quarantine(tx, keys, item, Defect::OtherStudy, &d.sop_uid, &d.study_uid).await?
+                }
+                Some(found) => again(tx, keys, item, d, found).await?,
+                None => {
+                    let stored =
+                        store_new(tx, keys, item, d, &mut studies, &mut series, &mut changes, position).await?;
+                    known.insert(d.sop_uid.clone(), stored);
+                    let stored = known.get(&d.sop_uid).map(|k| ingested(&d.sop_uid, k, false, false));
+                    Outcome::Stored(stored.ok_or(DbError::NotFound)?)
+                }
+            },
+        };
+        changes.outcomes.push(outcome);
+    }
+    write_counts(tx, studies, &series, &mut changes).await?;
+    Ok(changes)
+}
+
+/// The same SOP instance UID again: the same content is nothing new, another content is kept aside.
+async fn again(tx: &mut Tx, keys: &mut Keys, item: &Arrived, d: &Described, found: &Known) -> Result<Outcome, DbError> {
+    let location = item.place.location;
+    let same_record = (found.place.location.pack, found.place.location.record) == (location.pack, location.record);
+    if same_record {
+        return Ok(Outcome::Stored(ingested(&d.sop_uid, found, true, false)));
+    }
+    let other = item.place.sha256 != found.place.sha256;
+    if other {
+        let key = keys.take(tx).await?;
+        let kept = tx
+            .execute(
+                "INSERT INTO duplicates (key, instance_key, sha256, pack, record_at, payload_at, size, head_len, \
+                 received_at, source) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+                 ON CONFLICT (instance_key, sha256) DO NOTHING",
+                params![
+                    key,
+                    found.key,
+                    item.place.sha256.as_slice(),
+                    location.pack,
+                    location.record,
+                    location.at,
+                    location.len,
+                    item.place.head_len,
+                    item.meta.received_at,
+                    &item.meta.source
+                ],
+            )
+            .await?;
+        if kept == 1 {
+            return Ok(Outcome::Stored(ingested(&d.sop_uid, found, false, true)));
+        }
+    }
+    tx.execute(
+        "INSERT INTO repeated_records (pack, record_at, instance_key) VALUES ($1, $2, $3) \
+         ON CONFLICT (pack, record_at) DO NOTHING",
+        params![location.pack, location.record, found.key],
+    )
+    .await?;
+    Ok(Outcome::Stored(ingested(&d.sop_uid, found, !other, other)))
+}
+
+async fn quarantine(
+    tx: &mut Tx,
+    keys: &mut Keys,
+    item: &Arrived,
+    defect: Defect,
+    sop_uid: &str,
+    study_uid: &str,
+) -> Result<Outcome, DbError> {
+    let Place { location, head_len, sha256 } = item.place;
+    let there = tx
+        .query_opt(
+            "SELECT key FROM quarantine WHERE pack = $1 AND record_at = $2",
+            params![location.pack, location.record],
+        )
+        .await?;
+    if let Some(row) = there {
+        let key = row.get("key")?;
+        tx.execute("UPDATE quarantine SET reason = $1 WHERE key = $2", params![defect.as_str(), key]).await?;
+        return Ok(Outcome::Quarantined { key, defect, fresh: false });
+    }
+    let key = keys.take(tx).await?;
+    let sop_uid = if sop_uid.is_empty() { &item.meta.file.sop_instance } else { sop_uid };
+    tx.execute(
+        "INSERT INTO quarantine (key, org_id, reason, state, sop_uid, study_uid, sha256, pack, record_at, payload_at, \
+         size, head_len, received_at, source) \
+         VALUES ($1, $2, $3, 'held', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        params![
+            key,
+            item.meta.owner.org,
+            defect.as_str(),
+            sop_uid,
+            study_uid,
+            sha256.as_slice(),
+            location.pack,
+            location.record,
+            location.at,
+            location.len,
+            head_len,
+            item.meta.received_at,
+            &item.meta.source
+        ],
+    )
+    .await?;
+    Ok(Outcome::Quarantined { key, defect, fresh: true })
+}
+
+async fn load_studies(tx: &mut Tx, described: &[&Described]) -> Result<HashMap<String, StudyState>, DbError> {
+    let mut uids: Vec<&str> = described.iter().map(|d| d.study_uid.as_str()).collect();
+    uids.sort_unstable();
+    uids.dedup();
+    let mut studies = HashMap::new();
+    for list in lists(&uids) {
+        let sql = format!(
+            "SELECT key, study_uid, org_id, accession, patient_id, patient_id_issuer, modalities, instance_count, \
+             last_received_at FROM studies WHERE study_uid IN ({})",
+            places(1, list.len())
+        );
+        let values: Vec<Value> = list.iter().map(|uid| Value::from(*uid)).collect();
+        for row in tx.query(AssertSqlSafe(sql), &values).await? {
+            let brief = brief(&row)?;
+            let state = StudyState {
+                modalities: row
+                    .get::<String>("modalities")?
+                    .split('\\')
+                    .filter(|m| !m.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+                created: false,
+                added: 0,
+                added_series: 0,
+                added_size: 0,
+                last_received: row.get("last_received_at")?,
+                brief,
+            };
+            studies.insert(state.brief.study_uid.clone(), state);
+        }
+    }
+    Ok(studies)
+}
+
+fn brief(row: &mingying_db::Row) -> Result<StudyBrief, DbError> {
+    Ok(StudyBrief {
+        key: row.get("key")?,
+        study_uid: row.get("study_uid")?,
+        org: row.get("org_id")?,
+        accession: row.get("accession")?,
+        patient_id: row.get("patient_id")?,
+        patient_id_issuer: row.get("patient_id_issuer")?,
+        instances: row.get("instance_count")?,
+    })
+}
+
+/// Series by study key and UID: a UID alone is not trusted to be unique.
+type SeriesMap = BTreeMap<(i64, String), SeriesState>;
+
+async fn load_series(tx: &mut Tx, described: &[&Described]) -> Result<SeriesMap, DbError> {
+    let mut uids: Vec<&str> = described.iter().map(|d| d.series_uid.as_str()).collect();
+    uids.sort_unstable();
+    uids.dedup();
+    let mut series = SeriesMap::new();
+    for list in lists(&uids) {
+        let sql = format!(
+            "SELECT key, study_key, series_uid, modality, requested_procedure_id, scheduled_step_id FROM series \
+             WHERE series_uid IN ({})",
+            places(1, list.len())
+        );
+        let values: Vec<Value> = list.iter().map(|uid| Value::from(*uid)).collect();
+        for row in tx.query(AssertSqlSafe(sql), &values).await? {
+            let state = SeriesState {
+                key: row.get("key")?,
+                modality: row.get("modality")?,
+                requested_procedure_id: row.get("requested_procedure_id")?,
+                scheduled_step_id: row.get("scheduled_step_id")?,
+                added: 0,
+            };
+            series.insert((row.get("study_key")?, row.get("series_uid")?), state);
+        }
+    }
+    Ok(series)
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn store_new(
+    tx: &mut Tx,
+    keys: &mut Keys,
+    item: &Arrived,
+    d: &Described,
+    studies: &mut HashMap<String, StudyState>,
+    series: &mut SeriesMap,
+    changes: &mut Changes,
+    position: usize,
+) -> Result<Known, DbError> {
+    if !studies.contains_key(&d.study_uid) {
+        let made = insert_study(tx, keys, item, d).await?;
+        studies.insert(d.study_uid.clone(), made);
+        if let Some(study) = studies.get(&d.study_uid) {
+            changes.created.push((study.brief.clone(), position));
+        }
+    }
+    let study = studies.get_mut(&d.study_uid).ok_or(DbError::NotFound)?;
+    let study_key = study.brief.key;
+    let name = (study_key, d.series_uid.clone());
+    if !series.contains_key(&name) {
+        let made = insert_series(tx, keys, d, study_key).await?;
+        study.added_series += 1;
+        if !d.modality.is_empty() {
+            study.modalities.insert(d.modality.clone());
+        }
+        series.insert(name.clone(), made);
+    }
+    let state = series.get_mut(&name).ok_or(DbError::NotFound)?;
+    let key = keys.take(tx).await?;
+    insert_instance(tx, key, study_key, state.key, item, d).await?;
+    state.added += 1;
+    study.added += 1;
+    study.added_size += item.place.location.len as i64;
+    study.last_received = study.last_received.max(item.meta.received_at);
+    let grown = GrownSeries {
+        series_uid: d.series_uid.clone(),
+        modality: state.modality.clone(),
+        requested_procedure_id: state.requested_procedure_id.clone(),
+        scheduled_step_id: state.scheduled_step_id.clone(),
+    };
+    changes.stored.push((study_key, grown, position));
+    Ok(Known {
+        key,
+        study_uid: d.study_uid.clone(),
+        series_uid: d.series_uid.clone(),
+        sop_class: d.sop_class.clone(),
+        place: item.place,
+    })
+}
+
+async fn insert_study(tx: &mut Tx, keys: &mut Keys, item: &Arrived, d: &Described) -> Result<StudyState, DbError> {
+    let key = keys.take(tx).await?;
+    let owner = &item.meta.owner;
+    tx.execute(
+        "INSERT INTO studies (key, study_uid, org_id, campus_id, department_id, sensitivity, patient_id, \
+         patient_id_issuer, patient_name, name_alphabetic, name_ideographic, name_phonetic, birth_date, sex, accession, \
+         study_id, study_date, study_time, description, referring_physician, institution, modalities, series_count, \
+         instance_count, size, source, first_received_at, last_received_at, announced) \
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, '', 0, \
+         0, 0, $21, $22, $22, 0)",
+        params![
+            key,
+            &d.study_uid,
+            owner.org,
+            &owner.campus,
+            &owner.department,
+            &d.patient_id,
+            &d.patient_id_issuer,
+            d.patient_name.to_string(),
+            d.patient_name.alphabetic.to_string(),
+            d.patient_name.ideographic.to_string(),
+            d.patient_name.phonetic.to_string(),
+            &d.birth_date,
+            &d.sex,
+            &d.accession,
+            &d.study_id,
+            &d.study_date,
+            &d.study_time,
+            &d.study_description,
+            d.referring_physician.to_string(),
+            &d.institution,
+            &item.meta.source,
+            item.meta.received_at
+        ],
+    )
+    .await?;
+    for term in search_terms(&d.patient_name) {
+        tx.execute("INSERT INTO study_names (term, study_key) VALUES ($1, $2)", params![term, key]).await?;
+    }
+    Ok(StudyState {
+        brief: StudyBrief {
+            key,
+            study_uid: d.study_uid.clone(),
+            org: owner.org,
+            accession: d.accession.clone(),
+            patient_id: d.patient_id.clone(),
+            patient_id_issuer: d.patient_id_issuer.clone(),
+            instances: 0,
+        },
+        modalities: BTreeSet::new(),
+        created: true,
+        added: 0,
+        added_series: 0,
+        added_size: 0,
+        last_received: item.meta.received_at,
+    })
+}
+
+async fn insert_series(tx: &mut Tx, keys: &mut Keys, d: &Described, study_key: i64) -> Result<SeriesState, DbError> {
+    let key = keys.take(tx).await?;
+    tx.execute(
+        "INSERT INTO series (key, study_key, series_uid, number, modality, description, body_part, laterality, protocol, \
+         station_name, manufacturer, series_date, series_time, requested_procedure_id, scheduled_step_id, \
+         instance_count) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0)",
+        params![
+            key,
+            study_key,
+            &d.series_uid,
+            d.series_number,
+            &d.modality,
+            &d.series_description,
+            &d.body_part,
+            &d.laterality,
+            &d.protocol,
+            &d.station_name,
+            &d.manufacturer,
+            &d.series_date,
+            &d.series_time,
+            &d.requested_procedure_id,
+            &d.scheduled_step_id
+        ],
+    )
+    .await?;
+    Ok(SeriesState {
+        key,
+        modality: d.modality.clone(),
+        requested_procedure_id: d.requested_procedure_id.clone(),
+        scheduled_step_id: d.scheduled_step_id.clone(),
+        added: 0,
+    })
+}
+
+async fn insert_instance(
+    tx: &mut Tx,
+    key: i64,
+    study_key: i64,
+    series_key: i64,
+    item: &Arrived,
+    d: &Described,
+) -> Result<(), DbError> {
+    let Place { location, head_len, sha256 } = item.place;
+    // The row tells places in the whole file, the description in the data set.
+    let in_file = |offset: u64| if offset == 0 { 0 } else { head_len + offset };
+    tx.execute(
+        "INSERT INTO instances (key, study_key, series_key, sop_uid, sop_class, transfer_syntax, number, content_date, \
+         content_time, image_rows, image_columns, bits_allocated, samples, frames, sha256, pack, record_at, payload_at, \
+         size, head_len, header_end, pixel_at, pixel_len, received_at, source) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+         $23, $24, $25)",
+        params![
+            key,
+            study_key,
+            series_key,
+            &d.sop_uid,
+            &d.sop_class,
+            &d.transfer_syntax,
+            d.instance_number,
+            &d.content_date,
+            &d.content_time,
+            d.rows,
+            d.columns,
+            d.bits_allocated,
+            d.samples,
+            d.frames,
+            sha256.as_slice(),
+            location.pack,
+            location.record,
+            location.at,
+            location.len,
+            head_len,
+            head_len + d.header_end,
+            in_file(d.pixel_at),
+            d.pixel_len,
+            item.meta.received_at,
+            &item.meta.source
+        ],
+    )
+    .await?;
+    if let Some(frames) = &d.frame_index {
+        tx.execute("INSERT INTO frame_indexes (instance_key, body) VALUES ($1, $2)", params![key, frames.to_bytes()])
+            .await?;
+    }
+    Ok(())
+}
+
+async fn write_counts(
+    tx: &mut Tx,
+    studies: HashMap<String, StudyState>,
+    series: &SeriesMap,
+    changes: &mut Changes,
+) -> Result<(), DbError> {
+    for state in series.values().filter(|state| state.added > 0) {
+        tx.execute(
+            "UPDATE series SET instance_count = instance_count + $1 WHERE key = $2",
+            params![state.added, state.key],
+        )
+        .await?;
+    }
+    for mut study in studies.into_values().filter(|study| study.added > 0 || study.created) {
+        let modalities: Vec<&str> = study.modalities.iter().map(String::as_str).collect();
+        tx.execute(
+            "UPDATE studies SET instance_count = instance_count + $1, series_count = series_count + $2, \
+             size = size + $3, modalities = $4, last_received_at = $5 WHERE key = $6",
+            params![
+                study.added,
+                study.added_series,
+                study.added_size,
+                modalities.join("\\"),
+                study.last_received,
+                study.brief.key
+            ],
+        )
+        .await?;
+        study.brief.instances += study.added;
+        changes.grown.insert(study.brief.key, study.brief);
+    }
+    Ok(())
+}
+
+/// Moves the checkpoint of a pack forward.
+pub(crate) async fn checkpoint(tx: &mut Tx, pack: u64, indexed_to: u64) -> Result<(), DbError> {
+    tx.execute(
+        "INSERT INTO pack_checkpoints (pack, indexed_to) VALUES ($1, $2) ON CONFLICT (pack) DO UPDATE \
+         SET indexed_to = excluded.indexed_to WHERE pack_checkpoints.indexed_to < excluded.indexed_to",
+        params![pack, indexed_to],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Up to where each pack is indexed.
+pub(crate) async fn checkpoints(db: &Db) -> Result<HashMap<u64, u64>, DbError> {
+    db.query("SELECT pack, indexed_to FROM pack_checkpoints", params![])
+        .await?
+        .iter()
+        .map(|row| Ok((row.get("pack")?, row.get("indexed_to")?)))
+        .collect()
+}
+
+/// Notes that an event has told about all instances the study has now.
+pub(crate) async fn announced(tx: &mut Tx, study_key: i64) -> Result<(), DbError> {
+    tx.execute("UPDATE studies SET announced = instance_count WHERE key = $1", params![study_key]).await?;
+    Ok(())
+}
+
+/// Studies with instances that no event has told about, and how many: what a crash left.
+pub(crate) async fn unannounced(db: &Db) -> Result<Vec<(StudyBrief, i64, String)>, DbError> {
+    db.query(
+        "SELECT key, study_uid, org_id, accession, patient_id, patient_id_issuer, instance_count, announced, source \
+         FROM studies WHERE announced <> instance_count ORDER BY key",
+        params![],
+    )
+    .await?
+    .iter()
+    .map(|row| {
+        let brief = brief(row)?;
+        let missing = brief.instances - row.get::<i64>("announced")?;
+        Ok((brief, missing, row.get("source")?))
+    })
+    .collect()
+}

@@ -1,0 +1,100 @@
+//! What happens in the archive.
+
+use crate::Payload;
+use serde::{Deserialize, Serialize};
+
+/// A study that was not there before. Its first instances follow in `instances.stored`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudyCreated {
+    pub study_uid: String,
+    pub accession: String,
+    pub patient_id: String,
+    pub patient_id_issuer: String,
+    pub modality: String,
+    pub study_date: String,
+    /// `AE CT01`, `STOW`, `import`.
+    pub source: String,
+}
+
+impl Payload for StudyCreated {
+    const TOPIC: &'static str = "study.created";
+}
+
+/// Instances that became durable and readable, told of together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstancesStored {
+    pub study_uid: String,
+    pub accession: String,
+    pub patient_id: String,
+    pub patient_id_issuer: String,
+    /// Instances since the event before.
+    pub added: i64,
+    /// Instances of the study now.
+    pub total: i64,
+    /// The series that got instances; empty when the event makes up for one lost in a crash.
+    pub series: Vec<SeriesStored>,
+    pub source: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeriesStored {
+    pub series_uid: String,
+    pub modality: String,
+    pub added: i64,
+    pub requested_procedure_id: String,
+    pub scheduled_step_id: String,
+}
+
+impl Payload for InstancesStored {
+    const TOPIC: &'static str = "instances.stored";
+}
+
+/// An object came again with another content. It is kept; the first one stays the one that is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DuplicateFound {
+    pub study_uid: String,
+    pub series_uid: String,
+    pub sop_uid: String,
+    pub source: String,
+}
+
+impl Payload for DuplicateFound {
+    const TOPIC: &'static str = "duplicate.found";
+}
+
+/// An object was kept aside instead of being indexed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectQuarantined {
+    pub quarantine_id: i64,
+    pub reason: String,
+    pub sop_uid: String,
+    pub study_uid: String,
+    pub size: i64,
+    pub source: String,
+}
+
+impl Payload for ObjectQuarantined {
+    const TOPIC: &'static str = "object.quarantined";
+}
+
+/// A quarantined object was indexed after all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineReleased {
+    pub quarantine_id: i64,
+    pub study_uid: String,
+    pub sop_uid: String,
+}
+
+impl Payload for QuarantineReleased {
+    const TOPIC: &'static str = "quarantine.released";
+}
+
+/// A quarantined object was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineDeleted {
+    pub quarantine_id: i64,
+}
+
+impl Payload for QuarantineDeleted {
+    const TOPIC: &'static str = "quarantine.deleted";
+}
