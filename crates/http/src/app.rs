@@ -29,10 +29,10 @@ pub struct Settings {
     pub tls: bool,
     /// Where patients and people reach this server, for links and codes: `https://pacs.example.org`, no slash at the end.
     pub public_url: String,
-    /// Our DICOM application entity title, for C-ECHO to peers.
-    pub ae_title: String,
     /// Demonstration data is loaded.
     pub demo: bool,
+    /// Rules of signing reports.
+    pub reporting: mingying_reporting::Settings,
     pub started_at: Timestamp,
     pub request_timeout: Duration,
     /// Our application entity title, under which peers are called.
@@ -48,8 +48,8 @@ impl Settings {
         Self {
             tls: public_url.starts_with("https:"),
             public_url: public_url.trim_end_matches('/').to_owned(),
-            ae_title: "MINGYING".to_owned(),
             demo: false,
+            reporting: mingying_reporting::Settings::default(),
             ae_title,
             zone,
             started_at,

@@ -13,6 +13,7 @@ mod health;
 mod live;
 mod metrics;
 mod openapi;
+pub mod paper;
 mod router;
 pub mod routes;
 mod web;

@@ -20,8 +20,8 @@ impl Identity {
     pub fn of(study: &StudyRow) -> Self {
         Self {
             id: study.patient_id.clone(),
-            alphabetic: study.patient_name.alphabetic.clone(),
-            ideographic: study.patient_name.ideographic.clone(),
+            alphabetic: study.patient_name.alphabetic.to_string(),
+            ideographic: study.patient_name.ideographic.to_string(),
             birth_date: Date::strptime("%Y%m%d", &study.birth_date).ok(),
         }
     }

@@ -1,20 +1,19 @@
 use crate::{Content, PdfMeta, ReadReports, ReportError, content, encapsulate_pdf, sop_uid_of};
 use async_trait::async_trait;
 use mingying_access::record;
-use mingying_archive::{Archive, Origin, Owner, ReadStudies, StoreStudy};
+use mingying_archive::{Archive, Origin, Owner, PersonName, ReadStudies, StoreStudy};
 use mingying_db::Db;
 use mingying_events::payload::reporting::{ReportArchived, ReportFinal};
 use mingying_events::{About, Recorded};
 use mingying_jobs::{Failure, Subscriber};
-use mingying_kernel::{Ctx, ReportId, Timestamp};
+use jiff::tz::TimeZone;
+use mingying_kernel::{Ctx, Permit, ReportId, Timestamp};
 use std::sync::Arc;
 
 /// Draws a report as PDF. The server fills this port with `print`.
 #[async_trait]
 pub trait RenderReport: Send + Sync + 'static {
     async fn render(&self, content: &Content) -> Result<Vec<u8>, Failure>;
-    /// The facility's zone, in which dates are written into the object.
-    fn zone(&self) -> jiff::tz::TimeZone;
 }
 
 /// Puts each signed report into its study as an Encapsulated PDF.
@@ -44,7 +43,8 @@ impl StoreReports {
         // Delivered a second time after a crash: it is there already.
         if self.archive.instances_of(&read, &study_uid, None, Some(&sop_uid)).await?.is_empty() {
             let pdf = self.render.render(&content).await?;
-            let meta = self.meta(&content, &study_uid, &read).await;
+            let zone = mingying_scheduling::facility_zone(&self.db, order.org).await?;
+            let meta = self.meta(&content, &study_uid, &read, &zone).await;
             let file = encapsulate_pdf(&pdf, &meta)?;
             let mut origin = Origin::new("mingying");
             origin.owner = Some(Owner { org: order.org, campus: String::new(), department: String::new() });
@@ -69,9 +69,10 @@ impl StoreReports {
         &self,
         content: &Content,
         study_uid: &str,
-        permit: &mingying_kernel::Permit<ReadStudies>,
+        permit: &Permit<ReadStudies>,
+        zone: &TimeZone,
     ) -> PdfMeta {
-        let (date, time) = date_time(content.at, &self.render.zone());
+        let (date, time) = date_time(content.at, zone);
         let order = &content.order;
         let base = PdfMeta {
             study_uid: study_uid.to_owned(),
@@ -85,7 +86,7 @@ impl StoreReports {
         };
         if let Ok(study) = self.archive.study(permit, study_uid).await {
             return PdfMeta {
-                patient_name: study.patient_name.to_dicom(),
+                patient_name: study.patient_name.to_string(),
                 patient_id: study.patient_id,
                 patient_id_issuer: study.patient_id_issuer,
                 birth_date: study.birth_date,
@@ -94,17 +95,18 @@ impl StoreReports {
                 study_id: study.study_id,
                 study_date: study.study_date,
                 study_time: study.study_time,
-                referring_physician: study.referring_physician.to_dicom(),
+                referring_physician: study.referring_physician.to_string(),
                 study_description: study.description,
                 institution: study.institution,
                 ..base
             };
         }
         let patient = &content.patient;
-        let (study_date, study_time) = date_time(order.imaged_at.unwrap_or(order.created_at), &self.render.zone());
+        let (study_date, study_time) = date_time(order.imaged_at.unwrap_or(order.created_at), zone);
         let id = patient.primary_identifier();
         PdfMeta {
-            patient_name: format!("{}={}", patient.name_latin.replacen(' ', "^", 1), patient.name),
+            patient_name: PersonName::of_person(&patient.name, Some(&patient.name_latin.replacen(' ', "^", 1)))
+                .to_string(),
             patient_id: id.map(|i| i.value.clone()).unwrap_or_default(),
             patient_id_issuer: id.map(|i| i.issuer.clone()).unwrap_or_default(),
             birth_date: patient.birth_date.map(|d| d.strftime("%Y%m%d").to_string()).unwrap_or_default(),
@@ -118,7 +120,7 @@ impl StoreReports {
     }
 }
 
-fn date_time(at: Timestamp, zone: &jiff::tz::TimeZone) -> (String, String) {
+fn date_time(at: Timestamp, zone: &TimeZone) -> (String, String) {
     let local = at.to_jiff().to_zoned(zone.clone());
     (local.strftime("%Y%m%d").to_string(), local.strftime("%H%M%S").to_string())
 }
