@@ -54,8 +54,9 @@ export interface User {
   name: string;
   roles: Role[];
   active: boolean;
-  second_factor?: boolean;
-  last_login_at?: string | null;
+  second_factor: boolean;
+  demo: boolean;
+  created_at: string;
 }
 
 export interface AuditRow {
@@ -547,12 +548,12 @@ export interface MessageText extends Message {
 }
 export interface DeadLetter {
   id: string;
-  topic?: string;
-  subscriber?: string;
-  error?: string | null;
-  attempts?: number;
-  failed_at?: string | null;
-  [key: string]: unknown;
+  subscriber: string;
+  event_id: string;
+  topic: string;
+  attempts: number;
+  last_error: string;
+  created_at: string;
 }
 export interface Peer {
   aet: string;

@@ -1,0 +1,2 @@
+export { InterfacesPage } from "./InterfacesPage";
+export { AdminPage } from "./AdminPage";

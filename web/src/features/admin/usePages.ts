@@ -1,0 +1,20 @@
+import { useInfiniteQuery, type QueryKey } from "@tanstack/react-query";
+import { api, type Query } from "@/api/client";
+import type { Page } from "@/api/types";
+
+/** A long list by its cursor, in the shape that `RowTable` takes. */
+export function usePages<T>(queryKey: QueryKey, path: string, query: Query = {}) {
+  const pages = useInfiniteQuery({
+    queryKey,
+    queryFn: ({ signal, pageParam }) => api.get<Page<T>>(path, { query: { ...query, cursor: pageParam }, signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next,
+    placeholderData: (previous) => previous,
+  });
+  return {
+    rows: pages.data?.pages.flatMap(({ items }) => items),
+    error: pages.error,
+    onRetry: () => void pages.refetch(),
+    more: { has: pages.hasNextPage, loading: pages.isFetchingNextPage, load: () => void pages.fetchNextPage() },
+  };
+}
