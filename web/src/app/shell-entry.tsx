@@ -13,6 +13,7 @@ export function mount(element: HTMLElement): void {
           "../ui/locales/*.json",
           "../api/locales/*.json",
           "./locales/*.json",
+          "./*/locales/*.json",
           "!../features/patient-link/**",
         ],
         { eager: true, import: "default" },

@@ -2,6 +2,9 @@ import i18next, { type i18n, type Resource } from "i18next";
 import { initReactI18next } from "react-i18next";
 import { languages, onPreferences, preferences, type Language } from "./preferences";
 
+/** Folders whose namespace has another name; `.` is the folder of the importing file, the shell. */
+const NAMESPACES: Record<string, string> = { ui: "common", api: "errors", ".": "app" };
+
 /**
  * Each folder with words has `locales/zh-CN.json` and `locales/en-US.json`; the folder's name is the
  * namespace (`ui` is `common`, `api` is `errors`). The argument is what `import.meta.glob` with
@@ -14,7 +17,7 @@ export function resourcesFrom(modules: Record<string, unknown>): Resource {
     const folder = match?.[1];
     const language = match?.[2];
     if (folder === undefined || language === undefined) continue;
-    const namespace = folder === "ui" ? "common" : folder === "api" ? "errors" : folder;
+    const namespace = NAMESPACES[folder] ?? folder;
     (resources[language] ??= {})[namespace] = words;
   }
   return resources as Resource;

@@ -1,0 +1,76 @@
+import { ExportOutlined } from "@ant-design/icons";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Button } from "antd";
+import type { Ref } from "react";
+import { useTranslation } from "react-i18next";
+import { useMay, useSession } from "@/api/session";
+import type { Reading, Report } from "@/api/types";
+import { readingQuery } from "@/features/reading";
+import { ReportEditor, reports, type EditorHandle } from "@/features/reporting";
+import { Empty } from "@/ui/Empty";
+import { Failure } from "@/ui/Failure";
+import css from "./Room.module.css";
+
+interface Props {
+  reading: Reading;
+  onDone: () => void;
+  onDetach?: (() => void) | undefined;
+  ref?: Ref<EditorHandle>;
+}
+
+export function ReportPane({ reading, onDone, onDetach, ref }: Props) {
+  const { t } = useTranslation("reading-room");
+  const session = useSession();
+  const may = useMay();
+  const queries = useQueryClient();
+  const { order, report } = reading;
+  const adopt = (next: Report): void => {
+    queries.setQueryData(readingQuery(order.id).queryKey, (old) => (old === undefined ? old : { ...old, report: next }));
+    void queries.invalidateQueries({ queryKey: ["reading", "list"] });
+  };
+  const open = useMutation({ mutationFn: () => reports.open(order.id), onSuccess: adopt });
+
+  if (report === null) {
+    const writer = may("report.draft", "report.initial");
+    return (
+      <div className={css.start}>
+        <Empty
+          title={t(writer ? "report.start_title" : "report.none")}
+          hint={t(writer ? "report.start_hint" : "report.none_hint")}
+          action={
+            writer && (
+              <Button type="primary" loading={open.isPending} onClick={() => open.mutate()}>
+                {t("report.start")}
+              </Button>
+            )
+          }
+        />
+        {open.isError && <Failure compact error={open.error} />}
+      </div>
+    );
+  }
+  return (
+    <ReportEditor
+      key={report.id}
+      ref={ref}
+      report={report}
+      userId={session.user.id}
+      modality={order.modality}
+      bodyPart={order.items[0]?.body_part ?? ""}
+      mayShare={may("share.create")}
+      onChanged={adopt}
+      onDone={onDone}
+      extra={
+        onDetach !== undefined && (
+          <Button
+            size="small"
+            icon={<ExportOutlined />}
+            onClick={onDetach}
+            aria-label={t("report.detach")}
+            title={t("report.detach")}
+          />
+        )
+      }
+    />
+  );
+}

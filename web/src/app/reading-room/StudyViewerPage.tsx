@@ -1,0 +1,97 @@
+import { useQuery } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
+import { Skeleton } from "antd";
+import { useEffect, useRef } from "react";
+import { useTranslation } from "react-i18next";
+import { useDirectory } from "@/api/session";
+import type { Study } from "@/api/types";
+import { Empty } from "@/ui/Empty";
+import { Failure } from "@/ui/Failure";
+import {
+  MeasurementList,
+  SeriesRail,
+  useMeasurements,
+  useStore,
+  useViewerSession,
+  Viewer,
+  type OverlayCase,
+  type ViewerSession,
+} from "@/viewer";
+import { seriesOf, studyQuery } from "./cases";
+import { useDarkRoom } from "./useDarkRoom";
+import css from "./Room.module.css";
+
+/** A study by itself, for those who look at images without writing about them. */
+export function StudyViewerPage() {
+  const { studyUid = "" } = useParams({ strict: false });
+  useDarkRoom();
+  const study = useQuery(studyQuery(studyUid));
+  const session = useViewerSession();
+  if (study.isPending || session === null) {
+    return (
+      <div className={css.waiting}>
+        <Skeleton active />
+      </div>
+    );
+  }
+  if (study.data === undefined) {
+    return (
+      <div className={css.waiting}>
+        <Failure error={study.error} onRetry={() => void study.refetch()} />
+      </div>
+    );
+  }
+  return <Shown key={studyUid} study={study.data} session={session} />;
+}
+
+function Shown({ study, session }: { study: Study; session: ViewerSession }) {
+  const { t } = useTranslation("reading-room");
+  const directory = useDirectory();
+  const state = useStore(session);
+  const measured = useMeasurements([study.study_uid]);
+  const series = seriesOf(study);
+  const first = series[0];
+  const hung = useRef(false);
+  useEffect(() => {
+    if (hung.current || first === undefined) return;
+    hung.current = true;
+    void session.show(0, first);
+  }, [session, first]);
+  const subject: OverlayCase = {
+    name: study.patient_name,
+    sex: "",
+    age: "",
+    patientId: study.patient_id,
+    hospital: directory?.org.name ?? "",
+    studyDate: study.date ?? "",
+    studyDescription: study.description,
+  };
+  if (first === undefined) {
+    return (
+      <div className={css.black}>
+        <Empty title={t("images.none")} hint={t("images.none_hint")} />
+      </div>
+    );
+  }
+  return (
+    <div className={css.study}>
+      <aside className={css.side}>
+        <SeriesRail
+          series={series}
+          shown={state.panes.map((pane) => pane.ref?.seriesUid).filter((uid) => uid !== undefined)}
+          onOpen={(ref) => void session.show(session.state.active, ref)}
+        />
+        <h2 className={css.sideTitle}>{t("measurements")}</h2>
+        <MeasurementList
+          entries={measured}
+          series={series}
+          onGo={({ seriesUid, index }) => {
+            const at = state.panes.findIndex((pane) => pane.ref?.seriesUid === seriesUid);
+            if (at >= 0) session.jump(index, at);
+          }}
+        />
+      </aside>
+      <Viewer session={session} series={series} subjectOf={() => subject} />
+    </div>
+  );
+}

@@ -1,0 +1,59 @@
+import { queryOptions, type QueryClient } from "@tanstack/react-query";
+import { api, path } from "@/api/client";
+import type { Page, ReadingRow, Study } from "@/api/types";
+import type { SeriesRef } from "@/viewer";
+
+/** Objects of a study that are no pictures: reports, presentation states, documents. */
+const NOT_PICTURES = new Set(["SR", "PR", "DOC", "KO", "SEG", "RTSTRUCT", "RTPLAN", "REG", "AU", "ECG"]);
+
+export function seriesOf(study: Study): SeriesRef[] {
+  return study.series
+    .filter((series) => !NOT_PICTURES.has(series.modality) && series.images > 0)
+    .map((series) => ({
+      studyUid: study.study_uid,
+      seriesUid: series.series_uid,
+      modality: series.modality,
+      number: series.number,
+      description: series.description,
+      images: series.images,
+    }))
+    .sort((a, b) => (a.number ?? Number.MAX_SAFE_INTEGER) - (b.number ?? Number.MAX_SAFE_INTEGER));
+}
+
+export const studyQuery = (studyUid: string, enabled = true) =>
+  queryOptions({
+    queryKey: ["study", studyUid],
+    queryFn: ({ signal }) => api.get<Study>(path`/studies/${studyUid}`, { signal }),
+    enabled,
+    staleTime: 60_000,
+  });
+
+export interface Wants {
+  readonly draft: boolean;
+  readonly audit: boolean;
+}
+
+/**
+ * The case that a reader takes next: the most urgent one that is free, of those that the
+ * reader may work on. Null when nothing is left.
+ */
+export function pickNext(rows: readonly ReadingRow[], current: string, wants: Wants): ReadingRow | null {
+  const fits = (row: ReadingRow): boolean => {
+    if (row.order_id === current || row.locked_by !== null) return false;
+    if (row.state === "reported") return wants.audit;
+    return wants.draft && ["imaged", "completed", "redo"].includes(row.state);
+  };
+  return rows.find(fits) ?? null;
+}
+
+export async function nextCase(queries: QueryClient, current: string, wants: Wants): Promise<ReadingRow | null> {
+  const states = [...(wants.draft ? ["imaged", "completed"] : []), ...(wants.audit ? ["reported"] : [])];
+  if (states.length === 0) return null;
+  const page = await queries.fetchQuery({
+    queryKey: ["reading", "next", states],
+    queryFn: ({ signal }) =>
+      api.get<Page<ReadingRow>>("/worklist", { query: { state: states, sort: "priority", limit: 30 }, signal }),
+    staleTime: 0,
+  });
+  return pickNext(page.items, current, wants);
+}

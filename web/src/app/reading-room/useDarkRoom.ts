@@ -1,0 +1,15 @@
+import { useEffect } from "react";
+import { forceMode } from "@/lib/preferences";
+import { closeAllSeries, forgetThumbnails } from "@/viewer";
+
+/** The reading room is dark whatever the reader chose elsewhere, and leaves no image behind. */
+export function useDarkRoom(): void {
+  useEffect(() => {
+    forceMode("dark");
+    return () => {
+      forceMode(null);
+      forgetThumbnails();
+      closeAllSeries();
+    };
+  }, []);
+}

@@ -1,0 +1,321 @@
+import { FilePdfOutlined, HistoryOutlined, ShareAltOutlined } from "@ant-design/icons";
+import { Alert, App, Button, Popconfirm } from "antd";
+import { useImperativeHandle, useRef, useState, type KeyboardEvent, type ReactNode, type Ref } from "react";
+import { useTranslation } from "react-i18next";
+import { path } from "@/api/client";
+import { asProblem, problemText } from "@/api/problem";
+import type { Report, ReportTemplate } from "@/api/types";
+import { openPdf } from "@/lib/openFile";
+import { stamp } from "@/lib/time";
+import { StageTag } from "@/ui/Tags";
+import { reports } from "./api";
+import { checksOf, type Checks } from "./checks";
+import { ChecksDialog, ConflictDialog, RecoveryBar, RejectDialog } from "./dialogs";
+import { SECTIONS, type Section, type Text } from "./draft";
+import { insertAt, nextPlaceholder } from "./placeholders";
+import { drop, find, type Remains } from "./recovery";
+import { ShareDialog } from "./ShareDialog";
+import { TemplatePicker } from "./TemplatePicker";
+import { useDraft, type DraftHandle } from "./useDraft";
+import { VersionsPanel } from "./VersionsPanel";
+import css from "./Reporting.module.css";
+
+export interface EditorHandle {
+  /** Puts a sentence where the writer is, or at the end of the findings. */
+  insert(sentence: string): void;
+  focus(): void;
+  flush(): Promise<Report | null>;
+}
+
+interface Props {
+  report: Report;
+  userId: string;
+  modality: string;
+  bodyPart: string;
+  mayShare: boolean;
+  onChanged: (report: Report) => void;
+  /** After signing or handing in, the reader usually goes on. */
+  onDone: () => void;
+  extra?: ReactNode;
+  ref?: Ref<EditorHandle>;
+}
+
+/** Key it by the report's id: each report has its own draft. */
+export function ReportEditor({ report, userId, modality, bodyPart, mayShare, onChanged, onDone, extra, ref }: Props) {
+  const { t } = useTranslation("reporting");
+  const handle = useDraft(report, userId, onChanged);
+  const { draft } = handle;
+  const { base, text } = draft;
+  const editable = base.can.includes("edit");
+  const [remains, setRemains] = useState<Remains | null>(() =>
+    editable ? find(localStorage, report, userId, Date.now()) : null,
+  );
+  const [versions, setVersions] = useState(false);
+  const [sharing, setSharing] = useState(false);
+  const fields = useRef<Partial<Record<Section, HTMLTextAreaElement | null>>>({});
+  const last = useRef<Section>("findings");
+
+  const select = (section: Section, start: number, end: number): void => {
+    requestAnimationFrame(() => {
+      const field = fields.current[section];
+      field?.focus();
+      field?.setSelectionRange(start, end);
+    });
+  };
+
+  useImperativeHandle(ref, () => ({
+    insert(sentence) {
+      if (!editable) return;
+      const section = last.current;
+      const field = fields.current[section];
+      const end = text[section].length;
+      const next = insertAt(
+        text[section],
+        { start: field?.selectionStart ?? end, end: field?.selectionEnd ?? end },
+        sentence,
+      );
+      handle.type(section, next.text);
+      select(section, next.cursor, next.cursor);
+    },
+    focus: () => fields.current.findings?.focus(),
+    flush: handle.flush,
+  }));
+
+  const apply = (template: ReportTemplate): void => {
+    const merged = merge(text, template);
+    handle.replace(merged);
+    const place = nextPlaceholder(merged.findings, 0);
+    select("findings", place?.start ?? merged.findings.length, place?.end ?? merged.findings.length);
+  };
+
+  /** F2 goes to the next place to fill in, through all sections. */
+  const press = (event: KeyboardEvent<HTMLTextAreaElement>, section: Section): void => {
+    if (event.key !== "F2") return;
+    event.preventDefault();
+    const from = SECTIONS.indexOf(section);
+    const order = [...SECTIONS.slice(from), ...SECTIONS.slice(0, from)];
+    for (const candidate of order) {
+      const start = candidate === section ? event.currentTarget.selectionEnd : 0;
+      const place = nextPlaceholder(text[candidate], start);
+      if (place !== null && (candidate !== section || place.start >= start)) {
+        select(candidate, place.start, place.end);
+        return;
+      }
+    }
+  };
+
+  return (
+    <section className={css.editor} aria-label={t("title")}>
+      <header className={css.head}>
+        <StageTag stage={base.stage} />
+        <SaveState handle={handle} editable={editable} />
+        <span className={css.headActions}>
+          <TemplatePicker modality={modality} bodyPart={bodyPart} disabled={!editable} onPick={apply} />
+          <Button
+            size="small"
+            icon={<HistoryOutlined />}
+            onClick={() => setVersions(true)}
+            aria-label={t("versions.title")}
+            title={t("versions.title")}
+          />
+          <Button
+            size="small"
+            icon={<FilePdfOutlined />}
+            onClick={() => {
+              void handle.flush().then(() => openPdf(path`/reports/${base.id}/pdf`));
+            }}
+            aria-label={t("pdf")}
+            title={t("pdf")}
+          />
+          {mayShare && (
+            <Button
+              size="small"
+              icon={<ShareAltOutlined />}
+              onClick={() => setSharing(true)}
+              aria-label={t("share.title")}
+              title={t("share.title")}
+            />
+          )}
+          {extra}
+        </span>
+      </header>
+      {base.locked_by !== null && !editable && <Alert type="info" showIcon title={t("locked", { name: base.locked_by })} />}
+      {base.opinion !== null && base.opinion !== "" && (
+        <Alert type="warning" showIcon title={t("opinion")} description={base.opinion} />
+      )}
+      {remains !== null && editable && (
+        <RecoveryBar
+          remains={remains}
+          report={base}
+          onRestore={() => {
+            handle.replace(remains.text);
+            setRemains(null);
+          }}
+          onDiscard={() => {
+            drop(localStorage, base.id, userId);
+            setRemains(null);
+          }}
+        />
+      )}
+      <div className={css.fields}>
+        {SECTIONS.map((section) => (
+          <label key={section} className={css.section} data-section={section}>
+            <span className={css.sectionName}>{t(`section.${section}`)}</span>
+            <textarea
+              ref={(element) => {
+                fields.current[section] = element;
+              }}
+              className={css.text}
+              value={text[section]}
+              readOnly={!editable}
+              maxLength={20_000}
+              placeholder={editable ? t(`section.${section}.hint`) : ""}
+              onFocus={() => {
+                last.current = section;
+              }}
+              onCompositionStart={() => handle.composing(true)}
+              onCompositionEnd={() => handle.composing(false)}
+              onKeyDown={(event) => press(event, section)}
+              onChange={(event) => handle.type(section, event.target.value)}
+            />
+          </label>
+        ))}
+      </div>
+      <Actions handle={handle} onChanged={onChanged} onDone={onDone} userId={userId} />
+      <VersionsPanel report={base} open={versions} onClose={() => setVersions(false)} />
+      {sharing && <ShareDialog orderId={base.order_id} onClose={() => setSharing(false)} />}
+      {draft.theirs !== null && (
+        <ConflictDialog mine={text} theirs={draft.theirs} onMine={handle.keepMine} onTheirs={handle.takeTheirs} />
+      )}
+    </section>
+  );
+}
+
+/** A template fills empty sections and is added to those that have text: nothing is lost. */
+function merge(text: Text, template: ReportTemplate): Text {
+  const joined = (mine: string, added: string): string =>
+    mine.trim() === "" ? added : added === "" ? mine : `${mine.trimEnd()}\n${added}`;
+  return {
+    findings: joined(text.findings, template.findings),
+    impression: joined(text.impression, template.impression),
+    advice: text.advice,
+  };
+}
+
+function SaveState({ handle, editable }: { handle: DraftHandle; editable: boolean }) {
+  const { t } = useTranslation("reporting");
+  const { draft } = handle;
+  if (!editable) return <span className={css.dim}>{t("read_only")}</span>;
+  const time = stamp(draft.base.updated_at);
+  const failed = draft.phase === "offline";
+  return (
+    <span className={failed ? css.saveFailed : css.dim} role="status" data-save={draft.phase}>
+      {failed
+        ? t("save.failed", { reason: problemText(t, draft.problem) })
+        : t(`save.${draft.phase}`, { time })}
+    </span>
+  );
+}
+
+interface ActionsProps {
+  handle: DraftHandle;
+  userId: string;
+  onChanged: (report: Report) => void;
+  onDone: () => void;
+}
+
+function Actions({ handle, userId, onChanged, onDone }: ActionsProps) {
+  const { t } = useTranslation("reporting");
+  const { message } = App.useApp();
+  const { base } = handle.draft;
+  const [busy, setBusy] = useState<"submit" | "audit" | "reject" | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
+  const [checks, setChecks] = useState<Checks | null>(null);
+  const [rejecting, setRejecting] = useState(false);
+
+  /** Saves what is open first: what is signed must be what is on the screen. */
+  const act = async (kind: "submit" | "audit" | "reject", call: (saved: Report) => Promise<Report>): Promise<void> => {
+    setBusy(kind);
+    setProblem(null);
+    try {
+      const saved = await handle.flush();
+      if (saved === null) return;
+      const next = await call(saved);
+      handle.adopt(next);
+      drop(localStorage, next.id, userId);
+      onChanged(next);
+      setChecks(null);
+      setRejecting(false);
+      void message.success(t(`done.${kind}`));
+      onDone();
+    } catch (error) {
+      const found = checksOf(error);
+      if (found !== null) setChecks(found);
+      else if (asProblem(error).code === "report.stale") handle.adopt(await reports.read(base.id));
+      else setProblem(error);
+    } finally {
+      setBusy(null);
+    }
+  };
+  const audit = (reason: string | null): Promise<void> =>
+    act("audit", (saved) => reports.audit(saved.id, saved.rev, reason));
+
+  const may = (step: string): boolean => base.can.includes(step);
+  if (!may("submit") && !may("audit") && !may("reject")) return null;
+  return (
+    <footer className={css.actions}>
+      {problem !== null && !rejecting && (
+        <Alert type="error" showIcon closable title={problemText(t, problem)} onClose={() => setProblem(null)} />
+      )}
+      <div className={css.actionRow}>
+        {may("reject") && (
+          <Button danger onClick={() => setRejecting(true)} disabled={busy !== null}>
+            {t("action.reject")}
+          </Button>
+        )}
+        <span className={css.spring} />
+        {may("submit") && (
+          <Button
+            type={may("audit") ? "default" : "primary"}
+            loading={busy === "submit"}
+            disabled={busy !== null && busy !== "submit"}
+            onClick={() => void act("submit", (saved) => reports.submit(saved.id, saved.rev))}
+          >
+            {t("action.submit")}
+          </Button>
+        )}
+        {may("audit") && (
+          <Popconfirm
+            title={t("audit.sure")}
+            description={t("audit.effect")}
+            okText={t("action.audit")}
+            onConfirm={() => void audit(null)}
+          >
+            <Button type="primary" loading={busy === "audit"} disabled={busy !== null && busy !== "audit"}>
+              {t("action.audit")}
+            </Button>
+          </Popconfirm>
+        )}
+      </div>
+      {checks !== null && (
+        <ChecksDialog
+          checks={checks}
+          busy={busy === "audit"}
+          onOverride={(reason) => void audit(reason)}
+          onClose={() => setChecks(null)}
+        />
+      )}
+      {rejecting && (
+        <RejectDialog
+          busy={busy === "reject"}
+          problem={problem}
+          onReject={(opinion) => void act("reject", (saved) => reports.reject(saved.id, opinion))}
+          onClose={() => {
+            setRejecting(false);
+            setProblem(null);
+          }}
+        />
+      )}
+    </footer>
+  );
+}
