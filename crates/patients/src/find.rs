@@ -68,6 +68,18 @@ pub async fn load_many(db: &Db, scope: Scope, ids: &[PatientId]) -> Result<Vec<P
     Ok(store::load_many(db, scope, ids).await?)
 }
 
+/// Those that are visible, whole, for the interfaces that hand them on (worklists); duplicates are loaded once.
+pub async fn load_full(db: &Db, scope: Scope, ids: &[PatientId]) -> Result<Vec<Patient>, PatientError> {
+    let mut wanted = ids.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut found = Vec::with_capacity(wanted.len());
+    for id in wanted {
+        found.extend(store::load(db, scope, id).await?);
+    }
+    Ok(found)
+}
+
 /// Where to look for what was typed: Chinese characters are a name; letters are pinyin, in full or as initials, or
 /// the beginning of a number; digits are a number or a telephone.
 fn branches(text: &str) -> &'static [Branch] {
