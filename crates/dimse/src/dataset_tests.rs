@@ -47,7 +47,8 @@ fn what_dicom_object_writes_is_read() {
     object.put(DataElement::new(tags::PATIENT_NAME, VR::PN, PrimitiveValue::from("DOE^JANE")));
     object.put(DataElement::new(tags::ROWS, VR::US, dicom_value!(U16, [512])));
     object.put(DataElement::new(tags::SLICE_LOCATION, VR::DS, PrimitiveValue::from("-12.5")));
-    let item = InMemDicomObject::from_element_iter([InMemElement::new(tags::CODE_VALUE, VR::SH, PrimitiveValue::from("X1"))]);
+    let item =
+        InMemDicomObject::from_element_iter([InMemElement::new(tags::CODE_VALUE, VR::SH, PrimitiveValue::from("X1"))]);
     object.put(DataElement::new(
         tags::PROCEDURE_CODE_SEQUENCE,
         VR::SQ,

@@ -8,9 +8,7 @@ use crate::status;
 use crate::ul::LinkError;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use mingying_access::Outcome;
 use mingying_archive::{ArchiveError, Attributes, InstanceRow, Level, Page, Query, ReadStudies, SeriesRow, StudyRow};
-use mingying_db::DbError;
 use mingying_kernel::{Coded, Permit};
 use std::collections::HashSet;
 
@@ -172,7 +170,8 @@ async fn run(
         Ok(query) => query.limit(PAGE),
         Err(error) => return Ok(Err(refusal(&error))),
     };
-    if let Err(error) = audit(session, level).await {
+    // That a query was made is audited, not what it asked for: keys are patient data.
+    if let Err(error) = mingying_access::audit_read(&session.shared.db, &permit, "query", level.as_str()).await {
         tracing::warn!(%error, "a query is not audited");
         return Ok(Err((status::OUT_OF_RESOURCES, error.code())));
     }
@@ -228,20 +227,4 @@ async fn run(
             None => return Ok(Ok((status::SUCCESS, ""))),
         }
     }
-}
-
-/// That a query was made is audited, not what it asked for: keys are patient data.
-async fn audit(session: &Session<'_>, level: QueryLevel) -> Result<(), DbError> {
-    let mut tx = session.shared.db.begin_replayable().await?;
-    mingying_access::audit(
-        &mut tx,
-        &session.caller.ctx,
-        "study.read",
-        "query",
-        level.as_str(),
-        Outcome::Done,
-        "C-FIND",
-    )
-    .await?;
-    tx.commit().await
 }

@@ -49,7 +49,8 @@ fn titles_and_versions_are_checked() {
 
 #[test]
 fn storage_takes_what_is_proposed_first() {
-    let rq = request(&[(CT, &[JPEG_LS, uids::EXPLICIT_LITTLE]), (CT, &[uids::IMPLICIT_LITTLE, JPEG_LS]), (CT, &["9.9.9"])]);
+    let rq =
+        request(&[(CT, &[JPEG_LS, uids::EXPLICIT_LITTLE]), (CT, &[uids::IMPLICIT_LITTLE, JPEG_LS]), (CT, &["9.9.9"])]);
     let (results, accepted) = answer_contexts(&rq, &settings());
     let syntaxes: Vec<&str> = results.iter().map(|r| r.transfer_syntax.as_str()).collect();
     assert_eq!(syntaxes, [JPEG_LS, uids::IMPLICIT_LITTLE, "9.9.9"]);

@@ -5,12 +5,9 @@ use mingying_kernel::{Coded, ErrorKind};
 
 pub(crate) const SUCCESS: u16 = 0x0000;
 pub(crate) const PENDING: u16 = 0xFF00;
-/// Pending, and at least one optional key was not matched on.
-pub(crate) const PENDING_KEYS_UNSUPPORTED: u16 = 0xFF01;
 pub(crate) const CANCEL: u16 = 0xFE00;
 pub(crate) const SOP_CLASS_NOT_SUPPORTED: u16 = 0x0122;
 pub(crate) const UNRECOGNIZED_OPERATION: u16 = 0x0211;
-pub(crate) const MISTYPED_ARGUMENT: u16 = 0x0212;
 pub(crate) const NOT_AUTHORIZED: u16 = 0x0124;
 pub(crate) const PROCESSING_FAILURE: u16 = 0x0110;
 pub(crate) const INVALID_ATTRIBUTE_VALUE: u16 = 0x0106;

@@ -47,7 +47,7 @@ def main():
     assoc = ae.associate(host, int(port), ae_title=called)
     if not assoc.is_established:
         print("no association")
-        sys.exit(2)
+        return
     seen = 0
     for status, identifier in assoc.send_c_find(dataset(json.loads(keys)), MODELS[model], msg_id=7):
         code = f"{status.Status:04X}" if status else "none"

@@ -84,7 +84,7 @@ def main():
     assoc = ae.associate(host, int(port), ae_title=called)
     if not assoc.is_established:
         print("no association")
-        sys.exit(2)
+        return
     for step in json.loads(steps):
         if "create" in step:
             status, _ = assoc.send_n_create(created(step), MPPS, step["create"])

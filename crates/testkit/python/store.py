@@ -1,15 +1,16 @@
 """Stores files with pynetdicom exactly as they are and prints one status per line, in hex.
 
 usage: store.py HOST PORT CALLED CALLING FILE...
-Each file's SOP class is proposed with its own transfer syntax only. pydicom's writer is not in the way: the data set
-goes out as the bytes that follow the file meta information.
+Each file's SOP class is proposed with its own transfer syntax only.
 """
 
 import sys
 
-from pydicom import dcmread
 from pydicom.filereader import read_file_meta_info
-from pynetdicom import AE
+from pynetdicom import AE, _config
+
+# A file is sent as the bytes that follow its meta information, not as pydicom would write them again.
+_config.STORE_SEND_CHUNKED_DATASET = True
 
 
 def main():
@@ -22,9 +23,8 @@ def main():
     assoc = ae.associate(host, int(port), ae_title=called)
     if not assoc.is_established:
         print("no association")
-        sys.exit(2)
+        return
     for name in files:
-        # Given a path and a chunked send, pynetdicom streams the file's own bytes.
         status = assoc.send_c_store(name)
         print(f"{status.Status:04X}" if status else "none")
     assoc.release()

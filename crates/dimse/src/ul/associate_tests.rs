@@ -44,7 +44,11 @@ fn an_answer_reads_as_written() {
         calling: "CT01".to_owned(),
         contexts: vec![
             ContextResult { id: 1, outcome: ContextOutcome::Accepted, transfer_syntax: "1.2.840.10008.1.2".to_owned() },
-            ContextResult { id: 3, outcome: ContextOutcome::AbstractSyntaxNotSupported, transfer_syntax: String::new() },
+            ContextResult {
+                id: 3,
+                outcome: ContextOutcome::AbstractSyntaxNotSupported,
+                transfer_syntax: String::new(),
+            },
             ContextResult { id: 5, outcome: ContextOutcome::Refused, transfer_syntax: String::new() },
         ],
         max_pdu: 131_072,

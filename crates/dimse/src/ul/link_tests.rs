@@ -152,3 +152,49 @@ proptest! {
         });
     }
 }
+
+/// CPU time of this thread.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// What reading costs, the kernel's share included: `cargo nextest run -p mingying-dimse --run-ignored all cost_of_reading`.
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_reading() {
+    const IMAGES: usize = 1000;
+    const IMAGE: usize = 525_000;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for fragment in [16_000, 131_000] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let sending = std::thread::spawn(move || {
+            use std::io::Write as _;
+            let mut socket = std::net::TcpStream::connect(address).unwrap();
+            let image = vec![7u8; IMAGE];
+            let pieces: Vec<Piece> = image.chunks(fragment).map(|c| (false, false, c.to_vec())).collect();
+            let mut wire: Vec<u8> = pieces.iter().flat_map(|piece| p_data(std::slice::from_ref(piece))).collect();
+            wire.extend(p_data(&[(false, true, Vec::new())]));
+            for _ in 0..IMAGES {
+                socket.write_all(&wire).unwrap();
+            }
+        });
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let began = cpu();
+        let (mut bytes, mut images) = (0, 0);
+        runtime.block_on(async {
+            let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+            let mut link = Link::new(Box::new(stream), Duration::from_secs(5));
+            while let Event::Data { last, .. } = link.event().await.unwrap() {
+                bytes += link.data().len();
+                images += usize::from(last);
+            }
+        });
+        let spent = cpu() - began;
+        sending.join().unwrap();
+        assert_eq!((bytes, images), (IMAGES * IMAGE, IMAGES));
+        println!("PDU of {fragment}: {} MB in {} ms of CPU", bytes / 1_000_000, spent.as_millis());
+    }
+}

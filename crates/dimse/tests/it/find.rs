@@ -43,7 +43,9 @@ async fn query(station: &Station, calling: &str, model: &str, keys: &str) -> (Ve
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn studies_by_name_in_any_character_set() {
     let station = filled().await;
-    for (charset, name) in [("ISO_IR 192", "*张*"), ("GB18030", "*李*"), ("ISO_IR 192", "LI^SI*"), ("ISO_IR 192", "ZHANG*")] {
+    for (charset, name) in
+        [("ISO_IR 192", "*张*"), ("GB18030", "*李*"), ("ISO_IR 192", "LI^SI*"), ("ISO_IR 192", "ZHANG*")]
+    {
         let keys = format!(
             r#"{{"SpecificCharacterSet":"{charset}","QueryRetrieveLevel":"STUDY","PatientName":"{name}","PatientID":"","AccessionNumber":"","StudyDate":"","NumberOfStudyRelatedInstances":"","PregnancyStatus":null}}"#
         );
@@ -137,7 +139,7 @@ async fn findscu_and_its_cancel() {
         .await;
     let text = said(&output);
     assert!(output.status.success(), "{text}");
-    assert_eq!(text.matches("Find Response: ").count() - text.matches("(Success)").count(), 2, "{text}");
+    assert_eq!(text.matches("(Pending)").count(), 2, "{text}");
     // A cancel that comes in time stops the answers; one that comes late finds them all sent. Both end in order.
     let keys = r#"{"QueryRetrieveLevel":"STUDY","PatientID":""}"#;
     let lines = station.python("find.py", "WS01", &["study", "1", keys]).await;

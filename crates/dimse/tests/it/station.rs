@@ -71,13 +71,8 @@ impl Station {
     }
 
     pub fn ctx(&self, role: Role) -> Ctx {
-        let actor = Actor {
-            kind: ActorKind::User,
-            id: "tester".to_owned(),
-            name: String::new(),
-            roles: vec![role],
-            org: None,
-        };
+        let actor =
+            Actor { kind: ActorKind::User, id: "tester".to_owned(), name: String::new(), roles: vec![role], org: None };
         Ctx::new(actor, "test", Arc::new(RolePolicy), self.clock.clone())
     }
 
@@ -111,8 +106,8 @@ impl Station {
     /// Runs a script of `crates/testkit/python` with host, port and titles, then `rest`; its output.
     pub async fn python(&self, script: &str, calling: &str, rest: &[&str]) -> Vec<String> {
         let home = std::env::var("HOME").unwrap();
-        let python = std::env::var("MINGYING_TEST_PYTHON")
-            .unwrap_or_else(|_| format!("{home}/.cache/mingying/venv/bin/python"));
+        let python =
+            std::env::var("MINGYING_TEST_PYTHON").unwrap_or_else(|_| format!("{home}/.cache/mingying/venv/bin/python"));
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/python").join(script);
         let output = Command::new(python)
             .arg(script)

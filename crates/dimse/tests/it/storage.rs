@@ -111,11 +111,7 @@ async fn bad_data_sets_are_refused_and_the_association_goes_on() {
     let kept = station.instances(&good.study).await;
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].sop_uid, good.sop);
-    let quarantined = station
-        .archive
-        .quarantine(&station.ctx(Role::Qc).permit().unwrap(), 10, None)
-        .await
-        .unwrap();
+    let quarantined = station.archive.quarantine(&station.ctx(Role::Qc).permit().unwrap(), 10, None).await.unwrap();
     assert_eq!(quarantined.len(), 2);
 }
 
@@ -125,7 +121,7 @@ async fn private_classes_are_stored_when_configured() {
     let private = "1.2.826.0.1.3680043.9999.77";
     let mut open = settings();
     open.private_storage_classes.push(private.to_owned());
-    for (settings, expected) in [(settings(), "none"), (open, "0000")] {
+    for (settings, expected) in [(settings(), "no association"), (open, "0000")] {
         let station = Station::start_with(settings, None).await;
         let file = image.write(station.dir());
         let patched = patch_class(&std::fs::read(&file).unwrap(), private);
