@@ -7,10 +7,12 @@ mod charset;
 mod detect;
 mod iso2022;
 pub mod part10;
+mod peek;
 mod person_name;
 pub mod pinyin;
 pub mod render;
 
 pub use charset::{Charset, Term, Unencodable, decode_text, encode_text, honours_charset};
+pub use peek::{Peek, peek, vr_of};
 pub use person_name::{NameGroup, PersonName};
 pub use pinyin::{name_initials, name_latin};

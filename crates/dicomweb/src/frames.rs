@@ -1,0 +1,262 @@
+//! Frames and bulk values (PS3.18 10.4.1.1.4 to 10.4.1.1.6).
+
+use crate::auth::Allowed;
+use crate::path::Target;
+use crate::wado::{self, Chunks, body, boundary, etag, not_modified, private_cache, set, unchanged, wanted};
+use crate::{Problem, Web, accept, json, media};
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use mingying_archive::{ArchiveError, InstanceRef, ReadStudies};
+use mingying_dicom::render;
+
+/// Most frames named in one request.
+const MAX_FRAMES: usize = 20_000;
+
+/// How frames are sent.
+#[derive(Debug, Clone, PartialEq)]
+struct Form {
+    multipart: bool,
+    decoded: bool,
+    content_type: String,
+}
+
+/// The numbers of the path, counted from 1 there and from 0 here.
+pub(crate) fn parse_list(text: &str, frames: i64) -> Result<Vec<u32>, Problem> {
+    let numbers: Vec<u32> = text
+        .split(',')
+        .take(MAX_FRAMES + 1)
+        .map(|n| n.trim().parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(|| Problem::invalid("frames")))
+        .collect::<Result<_, _>>()?;
+    if numbers.is_empty() || numbers.len() > MAX_FRAMES {
+        return Err(Problem::invalid("frames"));
+    }
+    if numbers.iter().any(|n| i64::from(*n) > frames) {
+        return Err(Problem::not_found());
+    }
+    Ok(numbers.into_iter().map(|n| n - 1).collect())
+}
+
+/// Types that name the same codestream.
+fn same_type(asked: &str, stored: &str) -> bool {
+    asked == stored
+        || matches!(
+            (asked, stored),
+            ("image/x-jls", "image/jls")
+                | ("image/x-dicom-rle", "image/dicom-rle")
+                | ("image/jpx" | "image/j2c", "image/jp2")
+                | ("image/jls", "image/x-jls")
+        )
+}
+
+fn choose(ranges: &[accept::MediaRange], instance: &InstanceRef, frames: usize) -> Option<Form> {
+    let syntax = instance.transfer_syntax.as_str();
+    let stored_type = media::of_frame(syntax);
+    let native = media::is_native(syntax);
+    // Big-endian pixels leave little endian, which is what octet-stream means (PS3.18 8.7.3.5.1).
+    let sent_as = if native { media::EXPLICIT_LE } else { syntax };
+    let as_stored = || format!("{stored_type}; transfer-syntax={sent_as}");
+    let as_native = || format!("application/octet-stream; transfer-syntax={}", media::EXPLICIT_LE);
+    ranges.iter().find_map(|range| {
+        let multipart = range.is_multipart() || range.covers("multipart/related");
+        if !multipart && frames > 1 {
+            return None;
+        }
+        let syntax_asked = range.transfer_syntax();
+        let syntax_fits = syntax_asked.is_none_or(|asked| asked == "*" || asked == syntax || asked == sent_as);
+        let Some(part) = range.part_type().filter(|part| part != "*/*" && part != "*") else {
+            return syntax_fits.then(|| Form { multipart: true, decoded: false, content_type: as_stored() });
+        };
+        if part == "application/octet-stream" {
+            if native {
+                return syntax_fits.then(|| Form { multipart, decoded: false, content_type: as_native() });
+            }
+            if syntax_asked.is_some() && syntax_fits {
+                return Some(Form { multipart, decoded: false, content_type: as_stored() });
+            }
+            let plain = syntax_asked.is_none_or(|asked| asked == media::EXPLICIT_LE);
+            return (plain && render::can_decode(syntax)).then(|| Form {
+                multipart,
+                decoded: true,
+                content_type: as_native(),
+            });
+        }
+        let kind = part.strip_suffix("/*").is_some_and(|kind| stored_type.starts_with(kind));
+        ((same_type(&part, stored_type) || kind) && syntax_fits).then(|| Form {
+            multipart,
+            decoded: false,
+            content_type: as_stored(),
+        })
+    })
+}
+
+/// One frame in the form chosen.
+async fn frame(web: &Web, instance: &InstanceRef, index: u32, decoded: bool) -> Result<Bytes, Problem> {
+    if decoded {
+        return web.renderers.decode(&web.archive, instance, index).await;
+    }
+    let bytes = web.archive.frame_bytes(instance, index).await?;
+    if instance.transfer_syntax == media::EXPLICIT_BE && instance.bits_allocated == Some(16) {
+        let mut swapped = bytes.to_vec();
+        for pair in swapped.chunks_exact_mut(2) {
+            pair.reverse();
+        }
+        return Ok(Bytes::from(swapped));
+    }
+    Ok(bytes)
+}
+
+pub(crate) async fn retrieve_frames(
+    Allowed(permit): Allowed<ReadStudies>,
+    State(web): State<Web>,
+    target: Target,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let ranges = wanted(&headers, query.as_deref());
+    let instance = wado::instance(&web, &permit, &target).await?;
+    let frames = parse_list(&target.rest, instance.frames)?;
+    let form = choose(&ranges, &instance, frames.len()).ok_or_else(Problem::not_acceptable)?;
+    let etag = etag(std::slice::from_ref(&instance), &format!("{form:?} {}", target.rest));
+    if not_modified(&headers, &etag) {
+        return Ok(unchanged(&etag));
+    }
+    send(&web, instance, frames, form, &etag).await
+}
+
+/// The first frame is made before the answer begins, so that what cannot be decoded is told by its status.
+async fn send(web: &Web, instance: InstanceRef, frames: Vec<u32>, form: Form, etag: &str) -> Result<Response, Problem> {
+    let mut rest = frames.into_iter();
+    let first = rest.next().ok_or_else(|| Problem::invalid("frames"))?;
+    let first = frame(web, &instance, first, form.decoded).await?;
+    let mut response = if form.multipart {
+        let boundary = boundary();
+        let head = Bytes::from(format!("--{boundary}\r\nContent-Type: {}\r\n\r\n", form.content_type));
+        let next_head = Bytes::from(format!("\r\n--{boundary}\r\nContent-Type: {}\r\n\r\n", form.content_type));
+        let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+        let kind = format!(
+            "multipart/related; type=\"{}\"; boundary={boundary}",
+            form.content_type.split(';').next().unwrap_or_default()
+        );
+        let web = web.clone();
+        let decoded = form.decoded;
+        let others = stream::iter(rest)
+            .map(move |index| {
+                let (web, instance, head) = (web.clone(), instance.clone(), next_head.clone());
+                async move {
+                    match frame(&web, &instance, index, decoded).await {
+                        Ok(bytes) => [Ok(head), Ok(bytes)],
+                        Err(_) => [Ok(Bytes::new()), Err(ArchiveError::Unreadable("frame"))],
+                    }
+                }
+            })
+            // The next frames are fetched while one is sent.
+            .buffered(4)
+            .flat_map(stream::iter);
+        let chunks: Chunks =
+            stream::iter([Ok(head), Ok(first)]).chain(others).chain(stream::once(async move { Ok(tail) })).boxed();
+        let mut response = (StatusCode::OK, body(chunks)).into_response();
+        set(response.headers_mut(), header::CONTENT_TYPE, &kind);
+        response
+    } else {
+        let len = first.len();
+        let mut response = (StatusCode::OK, Body::from(first)).into_response();
+        set(response.headers_mut(), header::CONTENT_TYPE, &form.content_type);
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+        response
+    };
+    private_cache(response.headers_mut(), Some(etag));
+    Ok(response)
+}
+
+/// A value that the metadata gave as BulkDataURI.
+pub(crate) async fn retrieve_bulkdata(
+    Allowed(permit): Allowed<ReadStudies>,
+    State(web): State<Web>,
+    target: Target,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let ranges = wanted(&headers, query.as_deref());
+    let instance = wado::instance(&web, &permit, &target).await?;
+    let etag = etag(std::slice::from_ref(&instance), &target.rest);
+    if not_modified(&headers, &etag) {
+        return Ok(unchanged(&etag));
+    }
+    if target.rest.eq_ignore_ascii_case("7FE00010") {
+        return pixel_data(&web, instance, &ranges, &etag).await;
+    }
+    let octets = |r: &accept::MediaRange| {
+        r.covers("application/octet-stream")
+            || r.part_type().is_none_or(|p| p == "application/octet-stream" || p == "*/*")
+    };
+    let range = ranges.iter().find(|r| octets(r)).ok_or_else(Problem::not_acceptable)?;
+    let object = web.archive.header(&instance).await?;
+    let value = json::find(&object, &target.rest).ok_or_else(Problem::not_found)?;
+    let bytes = value.to_bytes().map_err(|_| Problem::not_found())?.into_owned();
+    let chunks: Chunks = stream::once(async move { Ok(Bytes::from(bytes)) }).boxed();
+    Ok(octet_stream(chunks, range.is_multipart() || range.covers("multipart/related"), &etag))
+}
+
+/// Pixel Data as a whole: the native value streamed, or one part per compressed frame.
+async fn pixel_data(
+    web: &Web,
+    instance: InstanceRef,
+    ranges: &[accept::MediaRange],
+    etag: &str,
+) -> Result<Response, Problem> {
+    if !instance.has_pixels {
+        return Err(Problem::not_found());
+    }
+    let native = media::is_native_le(&instance.transfer_syntax) && instance.pixel_len >= 0;
+    if native && instance.transfer_syntax != media::DEFLATED_LE {
+        let octets =
+            |r: &&accept::MediaRange| r.part_type().is_none_or(|p| p == "application/octet-stream" || p == "*/*");
+        let range = ranges.iter().find(octets).ok_or_else(Problem::not_acceptable)?;
+        let at = |n: i64| u64::try_from(n).unwrap_or(0);
+        let (from, len) = (at(instance.pixel_at), at(instance.pixel_len));
+        let chunks = wado::read_range(web.archive.clone(), instance, from, len);
+        return Ok(octet_stream(chunks, range.is_multipart() || range.covers("multipart/related"), etag));
+    }
+    let all: Vec<u32> = (0..u32::try_from(instance.frames).unwrap_or(0)).collect();
+    if all.is_empty() {
+        return Err(Problem::not_found());
+    }
+    let form = choose(ranges, &instance, all.len()).ok_or_else(Problem::not_acceptable)?;
+    send(web, instance, all, form, etag).await
+}
+
+fn octet_stream(chunks: Chunks, multipart: bool, etag: &str) -> Response {
+    let (chunks, kind) = if multipart {
+        let boundary = boundary();
+        let head = Bytes::from(format!("--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"));
+        let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+        let kind = format!("multipart/related; type=\"application/octet-stream\"; boundary={boundary}");
+        let whole = stream::once(async move { Ok(head) }).chain(chunks).chain(stream::once(async move { Ok(tail) }));
+        (whole.boxed(), kind)
+    } else {
+        (chunks, "application/octet-stream".to_owned())
+    };
+    let mut response = (StatusCode::OK, body(chunks)).into_response();
+    set(response.headers_mut(), header::CONTENT_TYPE, &kind);
+    private_cache(response.headers_mut(), Some(etag));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_frames() {
+        assert_eq!(parse_list("1,3,2", 3), Ok(vec![0, 2, 1]));
+        for bad in ["", "0", "-1", "1,", "a", "1;2", "4294967296"] {
+            assert_eq!(parse_list(bad, 3), Err(Problem::invalid("frames")), "{bad}");
+        }
+        assert_eq!(parse_list("4", 3), Err(Problem::not_found()));
+        assert_eq!(parse_list("1", 0), Err(Problem::not_found()));
+    }
+}

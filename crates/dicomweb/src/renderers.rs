@@ -1,0 +1,79 @@
+//! Pixel work on a bounded pool: as many images at once as there are processors, a short queue, then "busy".
+
+use crate::Problem;
+use bytes::Bytes;
+use mingying_archive::{Archive, InstanceRef};
+use mingying_dicom::render::{self, Format, ImageAttributes, RenderError, View};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How long a request waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The pool. Cheap to clone; all clones share the bound.
+#[derive(Debug, Clone)]
+pub struct Renderers {
+    turns: Arc<Semaphore>,
+}
+
+impl Renderers {
+    /// At most `parallel` images at once.
+    pub fn new(parallel: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(parallel.clamp(1, 64))) }
+    }
+
+    /// Frame `index` (from 0) of the instance as an encoded picture.
+    pub async fn render(
+        &self,
+        archive: &Archive,
+        instance: &InstanceRef,
+        index: u32,
+        view: View,
+        format: Format,
+    ) -> Result<Bytes, Problem> {
+        let syntax = instance.transfer_syntax.clone();
+        self.work(archive, instance, index, move |header, frame| {
+            render::render(header, &syntax, frame, index, &view, format)
+        })
+        .await
+    }
+
+    /// Frame `index` as little-endian native pixels.
+    pub async fn decode(&self, archive: &Archive, instance: &InstanceRef, index: u32) -> Result<Bytes, Problem> {
+        let syntax = instance.transfer_syntax.clone();
+        self.work(archive, instance, index, move |header, frame| {
+            render::decode_frame(&ImageAttributes::read(header, index)?, &syntax, frame)
+        })
+        .await
+    }
+
+    async fn work<F>(&self, archive: &Archive, instance: &InstanceRef, index: u32, work: F) -> Result<Bytes, Problem>
+    where
+        F: FnOnce(&dicom_object::InMemDicomObject, &[u8]) -> Result<Vec<u8>, RenderError> + Send + 'static,
+    {
+        if !instance.has_pixels {
+            return Err(RenderError::NoPixels.into());
+        }
+        if !render::can_decode(&instance.transfer_syntax) {
+            return Err(RenderError::UnsupportedSyntax(instance.transfer_syntax.clone()).into());
+        }
+        // The turn is taken before the bytes are read: waiting requests hold no pixels.
+        let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned())
+            .await
+            .map_err(|_| RenderError::Busy)
+            .and_then(|turn| turn.map_err(|_| RenderError::Busy))?;
+        let header = archive.header(instance).await?;
+        let frame = archive.frame_bytes(instance, index).await?;
+        let made = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work(&header, &frame)
+        })
+        .await;
+        match made {
+            Ok(result) => Ok(Bytes::from(result?)),
+            // A codec that panics has met bytes it did not expect.
+            Err(_) => Err(RenderError::Damaged("decoder").into()),
+        }
+    }
+}
