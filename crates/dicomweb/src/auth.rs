@@ -15,7 +15,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub const ANONYMOUS: Self = Self { status: StatusCode::UNAUTHORIZED, code: "session.required" };
+    pub const ANONYMOUS: Self = Self { status: StatusCode::UNAUTHORIZED, code: "login.required" };
 }
 
 /// Tells who sent a request: the same cookie with its CSRF header, or bearer token, that the REST interface takes.
@@ -24,7 +24,7 @@ pub trait Authenticate: Send + Sync + 'static {
     async fn authenticate(&self, parts: &Parts) -> Result<Ctx, Refused>;
 
     /// The policy did not allow `action`; the place to write that down.
-    async fn denied(&self, ctx: &Ctx, action: &'static str);
+    async fn denied(&self, _ctx: &Ctx, _action: &'static str) {}
 }
 
 /// Proof that the caller may do `A`. Comes first in every handler.
@@ -39,7 +39,7 @@ impl<A: Action> FromRequestParts<Web> for Allowed<A> {
             Ok(permit) => Ok(Self(permit)),
             Err(denied) => {
                 web.authenticate.denied(&ctx, denied.action).await;
-                Err(Problem::new(StatusCode::FORBIDDEN, "auth.denied"))
+                Err(Problem::new(StatusCode::FORBIDDEN, "auth.forbidden"))
             }
         }
     }

@@ -17,6 +17,13 @@ pub struct Renderers {
     turns: Arc<Semaphore>,
 }
 
+impl Default for Renderers {
+    /// One image per processor.
+    fn default() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(2, usize::from))
+    }
+}
+
 impl Renderers {
     /// At most `parallel` images at once.
     pub fn new(parallel: usize) -> Self {

@@ -36,18 +36,26 @@ pub(crate) async fn start(
 }
 
 /// The gate of `http` has recognised the caller already.
-struct SameGate;
+struct SameGate {
+    db: mingying_db::Db,
+}
 
 #[async_trait]
 impl Authenticate for SameGate {
     async fn authenticate(&self, parts: &Parts) -> Result<Ctx, Refused> {
         mingying_http::caller(parts).ok_or(Refused { status: StatusCode::UNAUTHORIZED, code: "login.required" })
     }
+
+    async fn denied(&self, ctx: &Ctx, action: &'static str) {
+        if let Err(error) = mingying_access::audit_denied(&self.db, ctx, action, "dicomweb").await {
+            tracing::error!(%error, "a refusal could not be written to the audit log");
+        }
+    }
 }
 
 pub(crate) fn dicomweb(app: &App) -> axum::Router {
-    let renderers = mingying_dicom::render::Renderers::default();
-    mingying_dicomweb::router(Web::new(app.archive.clone(), Arc::new(SameGate), renderers))
+    let renderers = mingying_dicomweb::Renderers::default();
+    mingying_dicomweb::router(Web::new(app.archive.clone(), Arc::new(SameGate { db: app.db.clone() }), renderers))
 }
 
 pub(crate) fn dimse(
