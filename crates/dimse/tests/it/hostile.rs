@@ -9,14 +9,14 @@ use tokio::time::timeout;
 const VERIFICATION: &str = "1.2.840.10008.1.1";
 const STUDY_FIND: &str = "1.2.840.10008.5.1.4.1.2.2.1";
 
-fn item(kind: u8, value: &[u8]) -> Vec<u8> {
+pub fn item(kind: u8, value: &[u8]) -> Vec<u8> {
     let mut out = vec![kind, 0];
     out.extend_from_slice(&(value.len() as u16).to_be_bytes());
     out.extend_from_slice(value);
     out
 }
 
-fn pdu(kind: u8, body: &[u8]) -> Vec<u8> {
+pub fn pdu(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![kind, 0];
     out.extend_from_slice(&(body.len() as u32).to_be_bytes());
     out.extend_from_slice(body);
@@ -39,14 +39,14 @@ pub fn request(called: &str, classes: &[&str]) -> Vec<u8> {
     pdu(0x01, &body)
 }
 
-fn p_data(context: u8, control: u8, bytes: &[u8]) -> Vec<u8> {
+pub fn p_data(context: u8, control: u8, bytes: &[u8]) -> Vec<u8> {
     let mut body = (bytes.len() as u32 + 2).to_be_bytes().to_vec();
     body.extend_from_slice(&[context, control]);
     body.extend_from_slice(bytes);
     pdu(0x04, &body)
 }
 
-fn element(number: u16, value: &[u8]) -> Vec<u8> {
+pub fn element(number: u16, value: &[u8]) -> Vec<u8> {
     let mut out = vec![0, 0];
     out.extend_from_slice(&number.to_le_bytes());
     out.extend_from_slice(&(value.len() as u32).to_le_bytes());

@@ -7,3 +7,4 @@ mod hostile;
 mod retrieve;
 mod station;
 mod storage;
+mod window;

@@ -49,9 +49,13 @@ impl Station {
     }
 
     pub async fn start_with(settings: Settings, tls: Option<TlsAcceptor>) -> Self {
+        Self::start_on(settings, tls, mingying_blob::Settings::default()).await
+    }
+
+    pub async fn start_on(settings: Settings, tls: Option<TlsAcceptor>, disk: mingying_blob::Settings) -> Self {
         let test = mingying_testkit::sqlite().await;
         let clock: SharedClock = mingying_testkit::clock();
-        let blobs = Blobs::open(&test.dir.path().join("blobs"), mingying_blob::Settings::default()).unwrap();
+        let blobs = Blobs::open(&test.dir.path().join("blobs"), disk).unwrap();
         let org = OrgId::new();
         let archive =
             Archive::open(test.db.clone(), blobs, clock.clone(), mingying_archive::Settings::new(org)).await.unwrap();

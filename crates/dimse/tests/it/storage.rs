@@ -131,6 +131,33 @@ async fn private_classes_are_stored_when_configured() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_has_its_status() {
+    // More has to stay free than any disk has.
+    let full = mingying_blob::Settings { reserve: u64::MAX, ..mingying_blob::Settings::default() };
+    let station = Station::start_on(settings(), None, full).await;
+    let files = [Image::new(4, 1, 1).write(station.dir()), Image::new(4, 1, 2).write(station.dir())];
+    let names: Vec<&str> = files.iter().map(|f| f.to_str().unwrap()).collect();
+    assert_eq!(station.python("store.py", "CT01", &names).await, ["A700", "A700"]);
+    assert!(station.instances(&Image::new(4, 1, 1).study).await.is_empty());
+    let echo = station.dcmtk("echoscu", &["-aet", "CT01", "-aec", "MINGYING"], &[]).await;
+    assert!(echo.status.success(), "the service stays up");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_object_under_a_known_uid_overwrites_nothing() {
+    let station = Station::start().await;
+    let first = Image::new(5, 1, 1);
+    let file = first.write(station.dir());
+    let sent = std::fs::read(&file).unwrap();
+    let mut second = first.clone();
+    second.bytes = 4096;
+    assert_eq!(station.python("store.py", "CT01", &[file.to_str().unwrap()]).await, ["0000"]);
+    let file = second.write(station.dir());
+    assert_eq!(station.python("store.py", "CT01", &[file.to_str().unwrap()]).await, ["0000"]);
+    assert_eq!(stored(&station, &first).await, data_set_of(&sent));
+}
+
 /// Writes the file anew with another SOP class.
 fn patch_class(file: &[u8], class: &str) -> Vec<u8> {
     let mut object = dicom_object::from_reader(file).unwrap();
