@@ -18,7 +18,7 @@ pub use call::{call, call_next, enter, hold, leave, put_back, skip, transfer};
 pub use display::{Display, DisplayRoom, DisplayView, create_display, display_view, displays};
 pub use error::FlowError;
 pub use follow::{FollowExams, withdraw};
-pub use list::{QueueQuery, QueueRow, entry, queue, tickets_of};
+pub use list::{QueueQuery, QueueRow, entry, entry_in, queue, tickets_of};
 pub use model::{Act, Mode, QueueClass, QueueEntry, QueueState};
 
 mingying_kernel::action! {

@@ -46,10 +46,11 @@ pub async fn queue(db: &Db, permit: &Permit<ReadQueues>, query: &QueueQuery) -> 
 
 /// One entry as the list shows it. Its position is found among those who wait for its room.
 pub async fn entry(db: &Db, permit: &Permit<ReadQueues>, id: QueueEntryId) -> Result<QueueRow, FlowError> {
-    row_of(db, permit.scope(), id).await
+    entry_in(db, permit.scope(), id).await
 }
 
-pub(crate) async fn row_of(db: &Db, scope: Scope, id: QueueEntryId) -> Result<QueueRow, FlowError> {
+/// As `entry`, for whoever has just changed it.
+pub async fn entry_in(db: &Db, scope: Scope, id: QueueEntryId) -> Result<QueueRow, FlowError> {
     let found = store::load(db, scope, id).await?.ok_or(FlowError::NotFound)?;
     let since = found.arrived_at.minus(DAY);
     let waiting = store::queue(db, scope, Some(found.room), &[QueueState::Waiting], since, 500).await?;

@@ -19,6 +19,7 @@ mod sharing;
 mod status;
 mod timeline;
 mod users;
+mod views;
 
 use crate::App;
 use utoipa_axum::router::OpenApiRouter;
