@@ -160,11 +160,8 @@ impl Staging {
     async fn make_room(&mut self) -> Result<(), BlobError> {
         let stage = &self.held.stage;
         let chunks = self.held.chunks.len();
-        let spool_now = if self.held.spool.is_some() {
-            chunks >= SPOOL_CHUNKS
-        } else {
-            (chunks + 1) * CHUNK > stage.per_blob || (chunks > 0 && stage.used() + CHUNK > stage.memory)
-        };
+        let most = if self.held.spool.is_some() { SPOOL_CHUNKS } else { stage.per_blob / CHUNK };
+        let spool_now = chunks >= most || stage.used() + CHUNK > stage.memory;
         if spool_now && chunks > 0 { self.spool().await } else { Ok(()) }
     }
 

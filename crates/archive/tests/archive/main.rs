@@ -1,0 +1,8 @@
+//! The archive on both databases, on real and simulated disks, fed with generated DICOM objects.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod crash;
+mod ingest;
+mod objects;
+mod query;
+mod reading;
