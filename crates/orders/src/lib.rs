@@ -13,7 +13,7 @@ mod model;
 mod state;
 mod store;
 
-pub use advance::{Advanced, accept, advance, advance_at, cancel, return_order, set_place};
+pub use advance::{Advanced, accept, accept_in, advance, advance_at, cancel, return_order, set_place};
 pub use catalogue::{catalogue, catalogue_by_code, catalogue_item, upsert_catalogue};
 pub use create::{Created, create, create_in};
 pub use error::OrderError;

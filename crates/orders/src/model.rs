@@ -30,11 +30,9 @@ words! {
 
     /// What the automatic check found missing.
     Finding {
-        NoItem = "no_item",
         NoDepartment = "no_department",
         NoPhysician = "no_physician",
         NoDiagnosis = "no_diagnosis",
-        NoPurpose = "no_purpose",
         /// A paired body part without its side.
         NoSide = "no_side",
         /// Neither birth date nor a temporary identity.
@@ -222,7 +220,6 @@ pub(crate) fn missing(new: &NewOrder, items: &[(CatalogueItem, Option<Side>)], b
             found.push(finding);
         }
     };
-    check(!items.is_empty(), Finding::NoItem);
     check(items.iter().all(|(item, side)| !item.sided || side.is_some()), Finding::NoSide);
     if new.priority != Priority::Emergency {
         // A check-up has no referring department and no diagnosis.

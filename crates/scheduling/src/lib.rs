@@ -12,18 +12,18 @@ mod slots;
 mod store;
 mod worklist_step;
 
-pub use book::{book, book_direct, cancel, check_in, expire_holds, hold, mark_fulfilled, move_to};
+pub use book::{book, book_direct, cancel, check_in, expire_holds, free_order, hold, mark_fulfilled, move_to};
 pub use error::SchedulingError;
 pub use model::{
     Appointment, AppointmentRow, AppointmentState, DEFAULT_ZONE, Device, Directory, OpeningHours, Refusal, Room, Slot,
     Sps, SpsState, zone,
 };
 pub use resources::{
-    device, device_by_aet, device_in, devices_in_room, directory, facility_zone, facility_zone_in, put_device, put_room, room,
+    device, device_by_aet, device_in, devices, devices_in_room, directory, facility_zone, facility_zone_in, put_device, put_room, room, room_in,
     rooms, set_facility_zone, set_opening_hours,
 };
 pub use slots::{SlotQuery, appointment, appointment_of, appointment_of_in, appointments_of, calendar, slots};
-pub use worklist_step::{ensure_step, set_step_state, step_by_id, step_of, step_of_in};
+pub use worklist_step::{StepNames, ensure_step, set_step_state, step_by_id, step_of, step_of_in};
 
 pub use mingying_orders::{EditCatalogue, ReadCatalogue};
 
