@@ -19,7 +19,7 @@ pub async fn withdraw<A: Action>(
     reason: &str,
 ) -> Result<(), FlowError> {
     let _cancelled = mingying_orders::cancel(tx, permit, order, reason).await?;
-    mingying_scheduling::release(tx, permit, order, reason).await?;
+    mingying_scheduling::free_order(tx, permit, order, reason).await?;
     if let Some(mut entry) = store::hold_open(tx, order).await? {
         act(tx, &mut entry, Act::Leave, permit.now()).await?;
         let event = QueueLeft { ticket: entry.ticket.clone(), reason: reason.to_owned() };

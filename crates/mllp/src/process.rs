@@ -2,8 +2,9 @@
 
 use crate::{MllpError, store};
 use mingying_db::{Db, DbError, Tx};
+use mingying_flow::FlowError;
 use mingying_hl7::{Control, Inbound, Message, OrderMessage, PatientData, Refusal, VisitData};
-use mingying_kernel::{Action, Coded, ErrorKind, MessageId, OrderId, Permit, Timestamp};
+use mingying_kernel::{Action, Coded, ErrorKind, MessageId, OrderId, OrgId, Permit, Timestamp};
 use mingying_orders::{
     Created, ExamState, NewItem, NewOrder, OrderError, Placer, Priority, Side, Source, VisitClass, catalogue_by_code,
 };
@@ -99,6 +100,17 @@ impl From<SchedulingError> for Fault {
             SchedulingError::Order(error) => error.into(),
             SchedulingError::DeviceNotFound => Self::Message(Refusal::unknown_key("IPC-9")),
             other => Self::Message(refused(&other, "TQ1-7")),
+        }
+    }
+}
+
+impl From<FlowError> for Fault {
+    fn from(error: FlowError) -> Self {
+        match error {
+            FlowError::Db(error) => Self::Ours(error),
+            FlowError::Order(error) => error.into(),
+            FlowError::Scheduling(error) => error.into(),
+            other => Self::Message(refused(&other, "ORC-1")),
         }
     }
 }
@@ -223,7 +235,7 @@ async fn take_order<A: Action>(tx: &mut Tx, permit: &Permit<A>, message: &OrderM
         ..NewOrder::for_patient(patient.id)
     };
     let created = mingying_orders::create_in(tx, permit, new).await?;
-    book(tx, permit, message, &created).await?;
+    book(tx, permit, message, &created, org).await?;
     Ok(created.id)
 }
 
@@ -233,13 +245,14 @@ async fn book<A: Action>(
     permit: &Permit<A>,
     message: &OrderMessage,
     created: &Created,
+    org: OrgId,
 ) -> Result<(), Fault> {
     let (Some(station), Some(start)) = (&message.step.station_aet, message.step.start) else { return Ok(()) };
     // Sent again after the exam has begun: there is nothing left to book.
     if !matches!(created.state, ExamState::Accepted | ExamState::Scheduled) {
         return Ok(());
     }
-    let zone = mingying_scheduling::facility_zone_in(tx).await?;
+    let zone = mingying_scheduling::facility_zone_in(tx, org).await?;
     let start = zone
         .to_timestamp(start)
         .map(|at| Timestamp::from_micros(at.as_microsecond()))
