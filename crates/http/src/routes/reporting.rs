@@ -379,7 +379,9 @@ async fn order_slip(
     State(app): State<App>,
     ApiPath(id): ApiPath<OrderId>,
 ) -> ApiResult<Response> {
-    let document = slip_document(&app.db, &permit, id, None).await?;
+    let tickets = mingying_flow::tickets_of(&app.db, permit.scope(), &[id]).await?;
+    let ticket = tickets.into_iter().next_back().map(|(_, ticket)| ticket);
+    let document = slip_document(&app.db, &permit, id, ticket).await?;
     mingying_access::audit_read(&app.db, &permit, "order", &id.to_string()).await?;
     pdf(app.printer.slip_pdf(&document).await?, &document.accession)
 }
