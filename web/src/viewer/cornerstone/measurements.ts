@@ -19,11 +19,16 @@ export interface Measurement {
   readonly selected: boolean;
 }
 
-interface Stats extends RoiStats {
-  length?: number;
-  unit?: string;
-  angle?: number;
-  value?: number | number[];
+/** Statistics are absent, null or NaN until they have been computed, or when they cannot be. */
+type Stats = { [Field in keyof RoiStats]?: RoiStats[Field] | null } & {
+  length?: number | null;
+  unit?: string | null;
+  angle?: number | null;
+  value?: number | number[] | null;
+};
+
+function finite(value: number | null | undefined): value is number {
+  return typeof value === "number" && Number.isFinite(value);
 }
 
 function read(entry: Types.Annotation): Measurement | null {
@@ -33,22 +38,22 @@ function read(entry: Types.Annotation): Measurement | null {
   if (tool === null || !MEASURING.includes(tool) || imageId === undefined || uid === undefined) return null;
   const place = placeOf(imageId);
   if (place === null) return null;
-  const caches = (entry.data as { cachedStats?: Record<string, Stats> }).cachedStats;
-  const stats = caches === undefined ? undefined : Object.values(caches)[0];
-  const unit = stats?.modalityUnit === undefined || stats.modalityUnit === "raw" ? "" : stats.modalityUnit;
-  const one = Array.isArray(stats?.value) ? stats.value[0] : stats?.value;
-  const mean = tool === "probe" ? one : stats?.mean;
+  const caches = (entry.data as { cachedStats?: Record<string, Stats> } | undefined)?.cachedStats;
+  const stats: Stats = (caches === undefined ? undefined : Object.values(caches)[0]) ?? {};
+  const unit = stats.modalityUnit === "raw" ? "" : (stats.modalityUnit ?? "");
+  const one = Array.isArray(stats.value) ? stats.value[0] : stats.value;
+  const mean = tool === "probe" ? one : stats.mean;
   return {
     uid,
     tool,
     ...place,
     selected: annotation.selection.isAnnotationSelected(uid),
-    ...(stats?.length === undefined ? {} : { length: { value: stats.length, unit: stats.unit ?? "px" } }),
-    ...(stats?.angle === undefined || Number.isNaN(stats.angle) ? {} : { angle: stats.angle }),
-    ...(stats?.area === undefined ? {} : { area: { value: stats.area, unit: stats.areaUnit ?? "px²" } }),
-    ...(mean === undefined || Number.isNaN(mean)
-      ? {}
-      : { value: { mean, unit, ...(stats?.stdDev === undefined ? {} : { deviation: stats.stdDev }) } }),
+    ...(finite(stats.length) ? { length: { value: stats.length, unit: stats.unit ?? "px" } } : {}),
+    ...(finite(stats.angle) ? { angle: stats.angle } : {}),
+    ...(finite(stats.area) ? { area: { value: stats.area, unit: stats.areaUnit ?? "px²" } } : {}),
+    ...(finite(mean)
+      ? { value: { mean, unit, ...(finite(stats.stdDev) ? { deviation: stats.stdDev } : {}) } }
+      : {}),
   };
 }
 

@@ -114,16 +114,20 @@ export function rounded(value: number): string {
   return value.toFixed(digits);
 }
 
+function shown(value: number | null | undefined): value is number {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
 function roiLines(data: { cachedStats?: Record<string, RoiStats> }, target: string): string[] | undefined {
   const stats = data.cachedStats?.[target];
-  if (stats?.area === undefined || Number.isNaN(stats.area)) return undefined;
+  if (stats === undefined || !shown(stats.area)) return undefined;
   const unit = stats.modalityUnit === undefined || stats.modalityUnit === "raw" ? "" : ` ${stats.modalityUnit}`;
   const lines = [`${words.area} ${rounded(stats.area)} ${stats.areaUnit ?? ""}`];
-  if (stats.mean !== undefined && !Number.isNaN(stats.mean)) {
-    const spread = stats.stdDev === undefined ? "" : ` · ${words.deviation} ${rounded(stats.stdDev)}`;
+  if (shown(stats.mean)) {
+    const spread = shown(stats.stdDev) ? ` · ${words.deviation} ${rounded(stats.stdDev)}` : "";
     lines.push(`${words.mean} ${rounded(stats.mean)}${unit}${spread}`);
   }
-  if (stats.min !== undefined && stats.max !== undefined) {
+  if (shown(stats.min) && shown(stats.max)) {
     lines.push(`${words.min} ${rounded(stats.min)} · ${words.max} ${rounded(stats.max)}${unit}`);
   }
   return lines;

@@ -5,7 +5,7 @@ import { headerWindow } from "../cornerstone/image";
 import { removeSelected } from "../cornerstone/measurements";
 import type { OpenSeries } from "../cornerstone/registry";
 import { holdSeries, releaseSeries } from "../cornerstone/series";
-import { setUpCornerstone } from "../cornerstone/setup";
+import { drawsOnCpu, setUpCornerstone } from "../cornerstone/setup";
 import { bindTools, dropToolGroup, makeToolGroup, setReferenceLines, type Group, type ToolName } from "../cornerstone/tools";
 import { isMirrored, sideLetters, type Cosines, type SideLetters, type Vector } from "../model/orientation";
 import { presetByKey, windowOf, windowRange, type HeaderWindow } from "../model/presets";
@@ -155,9 +155,15 @@ export class ViewerSession extends Store<ViewState> {
       element,
       defaultOptions: { background: [0, 0, 0] },
     });
+    // With a tab index Cornerstone swallows every key while the picture has the focus, Tab included.
+    element.removeAttribute("tabindex");
     this.group.addViewport(viewportId(at), this.engine.id);
     const refresh = (): void => this.readPane(at);
-    const activate = (): void => this.activate(at);
+    const activate = (): void => {
+      // Keys belong to the pictures again, not to the text that was written before.
+      if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+      this.activate(at);
+    };
     const newImage = (): void => {
       const index = this.viewport(at)?.getTargetImageIdIndex();
       if (index !== undefined) pane.series?.frames.aim(index);
@@ -226,6 +232,7 @@ export class ViewerSession extends Store<ViewState> {
       return;
     }
     const previous = pane.series;
+    if (previous === null) this.resize();
     pane.series = series;
     const stopProgress = series.frames.subscribe(() => this.progressed(at, series));
     const oldStop = pane.stop;
@@ -406,11 +413,18 @@ export class ViewerSession extends Store<ViewState> {
   }
 
   private resize(): void {
-    const shown = this.panes.map((pane) => pane.series !== null && pane.element !== null);
-    if (!shown.some(Boolean)) return;
+    this.panes.forEach((pane, at) => {
+      // Before its first picture the CPU renderer ignores a resize and would stretch it later.
+      const canvas = pane.series === null && drawsOnCpu() ? this.viewport(at)?.getCanvas() : undefined;
+      if (canvas !== undefined && pane.element !== null) {
+        canvas.width = pane.element.clientWidth;
+        canvas.height = pane.element.clientHeight;
+      }
+    });
+    if (!this.panes.some((pane) => pane.series !== null && pane.element !== null)) return;
     this.engine.resize(true, true);
-    shown.forEach((is, at) => {
-      if (is) this.readPane(at);
+    this.panes.forEach((pane, at) => {
+      if (pane.series !== null) this.readPane(at);
     });
   }
 
@@ -443,7 +457,7 @@ export class ViewerSession extends Store<ViewState> {
       instanceNumber: instance.number,
       location: instance.position === null || orientation === null ? null : along(orientation, instance.position),
       thickness: instance.thickness,
-      window: voiRange === undefined || image.color ? null : windowOf(voiRange.lower, voiRange.upper),
+      window: voiRange == null || image.color ? null : windowOf(voiRange.lower, voiRange.upper),
       zoom: zoomOf(viewport, image),
       rotation: Math.round(rotation) % 360,
       invert: invert === true,
