@@ -68,7 +68,12 @@ pub struct Images {
 
 impl Default for Images {
     fn default() -> Self {
-        Self { disk_reserve: 1 << 30, largest_object: 8 << 30, private_storage_classes: Vec::new(), max_associations: 64 }
+        Self {
+            disk_reserve: 1 << 30,
+            largest_object: 8 << 30,
+            private_storage_classes: Vec::new(),
+            max_associations: 64,
+        }
     }
 }
 
@@ -85,7 +90,10 @@ pub enum Tls {
     Off,
     /// A certificate of our own, made at the first start.
     Auto,
-    Files { certificate: PathBuf, key: PathBuf },
+    Files {
+        certificate: PathBuf,
+        key: PathBuf,
+    },
 }
 
 /// What the server runs with.
@@ -175,10 +183,8 @@ impl Config {
                 reason: "expected sqlite:PATH or postgres://…".to_owned(),
             });
         }
-        let http = address("http", over.http.or(file.http), "127.0.0.1:8080")?.ok_or(ServerError::Config {
-            name: "http",
-            reason: "cannot be off".to_owned(),
-        })?;
+        let http = address("http", over.http.or(file.http), "127.0.0.1:8080")?
+            .ok_or(ServerError::Config { name: "http", reason: "cannot be off".to_owned() })?;
         let dimse = address("dimse", over.dimse.or(file.dimse), "127.0.0.1:11112")?;
         let hl7 = address("hl7", over.hl7.or(file.hl7), "127.0.0.1:2575")?;
         let tls = tls(over.tls.or(file.tls).as_deref(), http)?;
@@ -227,10 +233,8 @@ impl Config {
 
     /// Everybody knows the demonstration's passwords.
     fn check_demo(&self) -> Result<(), ServerError> {
-        let open = [Some(self.http), self.dimse, self.hl7]
-            .into_iter()
-            .flatten()
-            .any(|address| !address.ip().is_loopback());
+        let open =
+            [Some(self.http), self.dimse, self.hl7].into_iter().flatten().any(|address| !address.ip().is_loopback());
         if self.demo && open && !self.demo_public {
             return Err(ServerError::Config {
                 name: "demo",

@@ -97,7 +97,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     let started_at: Timestamp = place.clock.now();
     let mut settings = mingying_http::Settings::new(&url, config.title()?, config.zone()?, started_at);
     settings.tls = tls.is_some();
-    settings.demo = place.is_demo().await?;
+    settings.demo = config.demo || place.is_demo().await?;
     let app = App {
         db: place.db.clone(),
         clock: place.clock.clone(),
@@ -110,13 +110,17 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         metrics: Metrics::default(),
     };
 
-    let mut tasks = JoinSet::new();
-    workers::start(&app, &config, &cancel, &mut tasks).await?;
+    let runner = workers::subscribe(&app, &config).await?;
     let demo_token = if config.demo { Some(demo::prepare(&app, &config, fresh).await?) } else { None };
+    let mut tasks = JoinSet::new();
+    workers::start(&app, runner, &cancel, &mut tasks);
 
     let secure = tls.is_some();
-    let doors = listen::Doors::open(http, tls, cancel.clone())
-        .map_err(|source| ServerError::Bind { what: "HTTP", address: http_addr.to_string(), source })?;
+    let doors = listen::Doors::open(http, tls, cancel.clone()).map_err(|source| ServerError::Bind {
+        what: "HTTP",
+        address: http_addr.to_string(),
+        source,
+    })?;
     let router = mingying_http::router(app.clone(), workers::dicomweb(&app));
     tasks.spawn(listen::serve(doors, router, secure, cancel.clone()));
     if let Some(listener) = dimse {

@@ -84,7 +84,11 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
-    pub(crate) fn open(listener: TcpListener, tls: Option<Arc<ServerConfig>>, cancel: CancellationToken) -> io::Result<Self> {
+    pub(crate) fn open(
+        listener: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        cancel: CancellationToken,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (send, ready) = mpsc::channel(64);
         let acceptor = tls.map(TlsAcceptor::from);
@@ -153,15 +157,13 @@ impl Connected<IncomingStream<'_, Doors>> for Remote {
 
 /// Serves until cancelled, then waits for open requests, at most for a while.
 pub(crate) async fn serve(doors: Doors, router: axum::Router, secure: bool, cancel: CancellationToken) {
-    let router = router.layer(axum::middleware::map_request(
-        move |mut request: axum::extract::Request| async move {
-            if let Some(ConnectInfo(Remote(address))) = request.extensions().get::<ConnectInfo<Remote>>().cloned() {
-                request.extensions_mut().insert(ConnectInfo(address));
-            }
-            request.extensions_mut().insert(mingying_dicomweb::Secure(secure));
-            request
-        },
-    ));
+    let router = router.layer(axum::middleware::map_request(move |mut request: axum::extract::Request| async move {
+        if let Some(ConnectInfo(Remote(address))) = request.extensions().get::<ConnectInfo<Remote>>().cloned() {
+            request.extensions_mut().insert(ConnectInfo(address));
+        }
+        request.extensions_mut().insert(mingying_dicomweb::Secure(secure));
+        request
+    }));
     let service = router.into_make_service_with_connect_info::<Remote>();
     let stop = cancel.clone();
     let serving = axum::serve(doors, service).with_graceful_shutdown(async move { stop.cancelled().await });

@@ -11,7 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The configuration for `tls`, or `None` for plain text.
-pub(crate) fn server_config(tls: &Tls, data_dir: &Path, names: &[String]) -> Result<Option<Arc<ServerConfig>>, ServerError> {
+pub(crate) fn server_config(
+    tls: &Tls,
+    data_dir: &Path,
+    names: &[String],
+) -> Result<Option<Arc<ServerConfig>>, ServerError> {
     let (certificate, key) = match tls {
         Tls::Off => return Ok(None),
         Tls::Files { certificate, key } => (certificate.clone(), key.clone()),
@@ -35,6 +39,27 @@ pub(crate) fn server_config(tls: &Tls, data_dir: &Path, names: &[String]) -> Res
     Ok(Some(Arc::new(config)))
 }
 
+/// For calls to other systems, trusting what this machine trusts.
+pub(crate) fn client_config() -> Result<Arc<rustls::ClientConfig>, ServerError> {
+    let mut roots = rustls::RootCertStore::empty();
+    for path in ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"] {
+        if let Ok(certificates) = CertificateDer::pem_file_iter(path) {
+            for certificate in certificates.flatten() {
+                // A bundle may hold certificates that rustls does not take.
+                let _ = roots.add(certificate);
+            }
+            break;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ServerError::Tls(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
 /// Makes a certificate for `names` at the first start, and keeps it: browsers that trusted it once go on.
 fn own_certificate(data_dir: &Path, names: &[String]) -> Result<(PathBuf, PathBuf), ServerError> {
     let dir = data_dir.join("tls");
@@ -43,7 +68,8 @@ fn own_certificate(data_dir: &Path, names: &[String]) -> Result<(PathBuf, PathBu
         return Ok((certificate, key));
     }
     std::fs::create_dir_all(&dir).map_err(ServerError::file(&dir))?;
-    let made = rcgen::generate_simple_self_signed(names.to_vec()).map_err(|error| ServerError::Tls(error.to_string()))?;
+    let made =
+        rcgen::generate_simple_self_signed(names.to_vec()).map_err(|error| ServerError::Tls(error.to_string()))?;
     write_private(&key, made.signing_key.serialize_pem().as_bytes())?;
     std::fs::write(&certificate, made.cert.pem()).map_err(ServerError::file(&certificate))?;
     Ok((certificate, key))

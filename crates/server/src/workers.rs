@@ -1,38 +1,80 @@
 //! What runs beside the requests: subscribers of events, the audit sealer, live changes; and the other listeners.
 
-use crate::{Config, ServerError};
+use crate::{Config, ServerError, tls};
 use async_trait::async_trait;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use mingying_access::Sealer;
 use mingying_dicomweb::{Authenticate, Refused, Web};
+use mingying_exam::PerformExam;
 use mingying_http::App;
 use mingying_jobs::Runner;
 use mingying_kernel::Ctx;
+use mingying_scheduling::BookAppointment;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Starts all workers. Subscriptions are recorded before this returns, so that no event of a later request is missed.
-pub(crate) async fn start(
-    app: &App,
-    _config: &Config,
-    cancel: &CancellationToken,
-    tasks: &mut JoinSet<()>,
-) -> Result<(), ServerError> {
-    let runner = Runner::new(app.db.clone(), app.clock.clone(), mingying_jobs::Settings::default())
-        .with(Arc::new(mingying_reading::MatchStudies::new(
-            app.db.clone(),
+/// What reacts to events, recorded in the database so that no event from now on is missed, but not yet running.
+pub(crate) async fn subscribe(app: &App, config: &Config) -> Result<Runner, ServerError> {
+    let (db, access) = (app.db.clone(), &app.access);
+    let render = Arc::new(mingying_http::paper::PrintReports { db: db.clone(), printer: app.printer.clone() });
+    let results = mingying_mllp::ResultSender::new(
+        db.clone(),
+        access.system("hl7-results"),
+        &config.organization.name_en,
+        config.zone()?,
+        tls::client_config()?,
+    );
+    let runner = Runner::new(db.clone(), app.clock.clone(), mingying_jobs::Settings::default())
+        .with(Arc::new(mingying_reading::MatchStudies::new(db.clone(), app.archive.clone(), access.system("reading"))))
+        .with(Arc::new(mingying_flow::FollowExams::new(db.clone(), access.system("flow"))))
+        .with(Arc::new(mingying_reporting::StoreReports::new(
+            db.clone(),
             app.archive.clone(),
-            app.access.system("reading"),
-        )));
+            render,
+            access.system("reports"),
+        )))
+        .with(Arc::new(results));
     runner.register().await?;
+    Ok(runner)
+}
+
+/// Starts all workers.
+pub(crate) fn start(app: &App, runner: Runner, cancel: &CancellationToken, tasks: &mut JoinSet<()>) {
     tasks.spawn(runner.run(cancel.clone()));
     tasks.spawn(Sealer::new(&app.access).run(cancel.clone()));
     tasks.spawn(app.live.clone().run(app.db.clone(), app.clock.clone()));
     tasks.spawn(app.chain.clone().run(app.db.clone(), app.clock.clone(), cancel.clone()));
-    Ok(())
+    tasks.spawn(tick(app.clone(), cancel.clone()));
+}
+
+/// How often what ends by time is looked for.
+const TICK: Duration = Duration::from_secs(15);
+/// Devices that report neither MPPS nor completion: so long without a new image means that the exam is imaged.
+const QUIET: Duration = Duration::from_mins(2);
+
+/// Ends holds on slots and exams that have gone quiet. Every process may do so: each change is one guarded transaction.
+async fn tick(app: App, cancel: CancellationToken) {
+    let ctx = app.access.system("clockwork");
+    while !cancel.is_cancelled() {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+        if let Ok(permit) = ctx.permit::<BookAppointment>()
+            && let Err(error) = mingying_scheduling::expire_holds(&app.db, &permit).await
+        {
+            tracing::warn!(%error, "holds not ended");
+        }
+        if let Ok(permit) = ctx.permit::<PerformExam>()
+            && let Err(error) = mingying_exam::close_quiet(&app.db, &permit, QUIET).await
+        {
+            tracing::warn!(%error, "quiet exams not closed");
+        }
+    }
 }
 
 /// The gate of `http` has recognised the caller already.

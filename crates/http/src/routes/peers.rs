@@ -4,7 +4,6 @@ use crate::{Allowed, ApiError, ApiJson, ApiPath, ApiResult, App};
 use axum::extract::{Json, State};
 use axum::http::StatusCode;
 use mingying_dimse::{ManagePeers, NewPeer, PeerKind, ReadPeers};
-use mingying_kernel::AeTitle;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -135,7 +134,7 @@ async fn echo_peer(
     State(app): State<App>,
     ApiPath(aet): ApiPath<String>,
 ) -> ApiResult<Json<Echo>> {
-    let title = AeTitle::parse(&app.settings.ae_title).map_err(|_| ApiError::internal())?;
+    let title = app.settings.ae_title.clone();
     let echo = mingying_dimse::echo_peer(&app.db, &permit, &title, &aet, ECHO_LIMIT).await?;
     Ok(Json(echo.into()))
 }

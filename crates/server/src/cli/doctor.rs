@@ -94,7 +94,9 @@ fn disk(findings: &mut Findings, config: &Config) {
             &format!("{} ms: each stored batch of images waits for this; a faster disk helps", took.as_millis()),
         ),
         Ok(took) => findings.good("fsync", &format!("{:.1} ms", took.as_secs_f64() * 1000.0)),
-        Err(error) => findings.bad("fsync", &error.to_string(), "the disk does not take writes: check it and its mount"),
+        Err(error) => {
+            findings.bad("fsync", &error.to_string(), "the disk does not take writes: check it and its mount")
+        }
     }
 }
 
@@ -119,14 +121,18 @@ fn sync_time(dir: &Path) -> std::io::Result<Duration> {
 async fn clock(findings: &mut Findings) {
     use mingying_kernel::Clock as _;
     let now = mingying_kernel::SystemClock.now();
-    let plausible = now.to_jiff().duration_since(jiff::Timestamp::UNIX_EPOCH) > SignedDuration::from_hours(24 * 365 * 56);
+    let plausible =
+        now.to_jiff().duration_since(jiff::Timestamp::UNIX_EPOCH) > SignedDuration::from_hours(24 * 365 * 56);
     let synchronised = rustix_synchronised();
     if !plausible {
         findings.bad("clock", &now.to_rfc3339(), "set the clock and run an NTP client (chrony, systemd-timesyncd)");
     } else if synchronised {
         findings.good("clock", &format!("{}, synchronised", now.to_rfc3339()));
     } else {
-        findings.note("clock", &format!("{}: no sign of NTP synchronisation; run chrony or systemd-timesyncd", now.to_rfc3339()));
+        findings.note(
+            "clock",
+            &format!("{}: no sign of NTP synchronisation; run chrony or systemd-timesyncd", now.to_rfc3339()),
+        );
     }
 }
 
@@ -212,7 +218,11 @@ async fn database(findings: &mut Findings, place: &Place) {
     match mingying_access::audit_lag(&place.db, now).await {
         Ok(lag) if lag.lag > Duration::from_secs(60) => findings.note(
             "audit",
-            &format!("{} rows unsealed for {} s; a running server seals within a second", lag.rows - lag.sealed, lag.lag.as_secs()),
+            &format!(
+                "{} rows unsealed for {} s; a running server seals within a second",
+                lag.rows - lag.sealed,
+                lag.lag.as_secs()
+            ),
         ),
         Ok(lag) => findings.good("audit", &format!("{} rows, {} sealed", lag.rows, lag.sealed)),
         Err(error) => findings.bad("audit", &error.to_string(), "run `mingying migrate`"),
@@ -232,8 +242,7 @@ async fn database(findings: &mut Findings, place: &Place) {
 
 async fn peers(findings: &mut Findings, config: &Config, place: &Place) {
     let ctx = place.operator();
-    let (Ok(read), Ok(manage), Ok(title)) =
-        (ctx.permit::<ReadPeers>(), ctx.permit::<ManagePeers>(), config.title())
+    let (Ok(read), Ok(manage), Ok(title)) = (ctx.permit::<ReadPeers>(), ctx.permit::<ManagePeers>(), config.title())
     else {
         return;
     };

@@ -125,7 +125,11 @@ pub(super) async fn export(args: &PlaceArgs, export: ExportArgs) -> Result<ExitC
 
 /// UIDs come from devices: only digits and dots become a file name.
 fn name(uid: &str) -> String {
-    uid.chars().map(|c| if c.is_ascii_digit() || c == '.' { c } else { '_' }).collect::<String>().trim_matches('.').to_owned()
+    uid.chars()
+        .map(|c| if c.is_ascii_digit() || c == '.' { c } else { '_' })
+        .collect::<String>()
+        .trim_matches('.')
+        .to_owned()
 }
 
 async fn all_studies(archive: &Archive, permit: &Permit<ReadStudies>) -> Result<Vec<String>, ServerError> {

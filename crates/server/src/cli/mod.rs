@@ -12,7 +12,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "mingying", version, about = "Mingying: a medical imaging centre's system", disable_help_subcommand = true)]
+#[command(
+    name = "mingying",
+    version,
+    about = "Mingying: a medical imaging centre's system",
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -65,14 +65,8 @@ pub(super) async fn run(args: &PlaceArgs, command: UserCommand) -> Result<ExitCo
     match command {
         UserCommand::Add { username, name, roles } => {
             let roles = roles.iter().map(|text| role(text)).collect::<Result<Vec<_>, _>>()?;
-            let new = NewUser {
-                username,
-                name,
-                password: password()?,
-                roles,
-                demo: false,
-                org: Some(place.home().await?),
-            };
+            let new =
+                NewUser { username, name, password: password()?, roles, demo: false, org: Some(place.home().await?) };
             let user = access.create_user(&manage, new).await?;
             println!("{} added", user.username);
         }

@@ -1,13 +1,21 @@
-//! Demonstration data (`--demo`): a small hospital with plainly fictional people, made through the real use cases.
+//! Demonstration data (`--demo`): a small hospital with plainly fictional people, made through the real use cases, so
+//! that its timelines, audit rows and numbers are what the product itself would have written.
 
-mod places;
+mod cases;
+mod cast;
+mod catalogue;
+mod images;
+mod patients;
 mod people;
+mod phantom;
+mod places;
+mod templates;
 
 use crate::tls::write_private;
 use crate::{Config, ServerError};
 use mingying_access::{ManageUsers, NewToken};
 use mingying_http::App;
-use mingying_kernel::{OrgId, Role};
+use mingying_kernel::{Coded, OrgId, Role};
 
 /// The password of every demonstration user.
 pub const PASSWORD: &str = "mingying-demo";
@@ -15,12 +23,24 @@ pub const PASSWORD: &str = "mingying-demo";
 /// Fixed, so that starting twice finds the same organization.
 pub(crate) const ORG: OrgId = OrgId::from_uuid(uuid::uuid!("01900000-0000-7000-8000-000000000001"));
 
-/// Seeds a new installation; on a later start only the token is looked after. Returns the machines' token.
+/// A use case refused what the demonstration wanted: a fault of the demonstration's script.
+fn said<E: Coded>(error: E) -> ServerError {
+    ServerError::Demo(format!("{}: {error}", error.code()))
+}
+
+/// Fills a new installation; on a later start only the token is looked after. Returns the machines' token. Events
+/// written here wait for the subscribers, which start afterwards.
 pub(crate) async fn prepare(app: &App, config: &Config, fresh: bool) -> Result<String, ServerError> {
     let ctx = app.access.system("demo");
     if fresh {
         places::seed(app, &ctx).await?;
-        people::seed(app, &ctx).await?;
+        catalogue::seed(app, &ctx).await?;
+        let cast = people::seed(app, &ctx).await?;
+        templates::seed(app, &ctx).await?;
+        let patients = patients::seed(app, &cast.now(Role::Registrar)).await?;
+        places::displays(app, &cast.now(Role::Head)).await?;
+        cases::seed(app, config, &cast, &patients).await?;
+        tracing::info!("demonstration data made");
     }
     token(app, config, &ctx).await
 }

@@ -1,9 +1,10 @@
 //! One user of each role.
 
+use super::cast::Cast;
 use crate::{DEMO_PASSWORD, ServerError};
 use mingying_access::{ManageUsers, NewUser};
 use mingying_http::App;
-use mingying_kernel::{Ctx, Role};
+use mingying_kernel::{Actor, ActorKind, Ctx, Role};
 
 const USERS: [(&str, &str, Role); 13] = [
     ("admin", "管理员 周衡", Role::Admin),
@@ -21,8 +22,9 @@ const USERS: [(&str, &str, Role); 13] = [
     ("security", "安全员 严明", Role::Security),
 ];
 
-pub(super) async fn seed(app: &App, ctx: &Ctx) -> Result<(), ServerError> {
+pub(super) async fn seed(app: &App, ctx: &Ctx) -> Result<Cast, ServerError> {
     let permit = ctx.permit::<ManageUsers>()?;
+    let mut actors = Vec::new();
     for (username, name, role) in USERS {
         let new = NewUser {
             username: username.to_owned(),
@@ -32,7 +34,10 @@ pub(super) async fn seed(app: &App, ctx: &Ctx) -> Result<(), ServerError> {
             demo: true,
             org: Some(super::ORG),
         };
-        app.access.create_user(&permit, new).await?;
+        let user = app.access.create_user(&permit, new).await?;
+        let actor =
+            Actor { kind: ActorKind::User, id: user.id.to_string(), name: user.name, roles: user.roles, org: user.org };
+        actors.push((role, actor));
     }
-    Ok(())
+    Ok(Cast::new(app, actors))
 }
