@@ -169,11 +169,11 @@ impl Archive {
         }
         for pack in self.blobs().packs() {
             // Records first: a row that comes meanwhile is known by the time it is asked for.
-            let mut records = Vec::new();
+            let (mut records, mut damaged) = (Vec::new(), Vec::new());
             let mut at = 0;
             loop {
                 let scan = self.blobs().scan(pack.id, at, 4096).await?;
-                verified.damaged += scan.damaged;
+                damaged.extend(scan.damaged);
                 records.extend(scan.records.iter().filter(|f| f.kind == Kind::Object).map(|f| f.location.record));
                 match scan.next {
                     Some(next) if next < pack.len => at = next,
@@ -182,6 +182,7 @@ impl Archive {
             }
             let known = store::known_records(self.db(), pack.id).await?;
             let of_pack = records.iter().filter(|record| **record < pack.len);
+            verified.damaged += damaged.iter().filter(|record| known.contains(record)).count() as u64;
             verified.orphans += of_pack.filter(|record| !known.contains(record)).count() as u64;
         }
         Ok(verified)

@@ -501,20 +501,23 @@ pub(crate) async fn tell_aside(
         };
         emit(tx, ctx, &About::new("study", &study.study_uid, study.org), &payload).await?;
     }
+    for position in &changes.conflicts {
+        let (Some(item), Some(ctx), Some(Outcome::Stored(there))) =
+            (items.get(*position), contexts.get(*position), changes.outcomes.get(*position))
+        else {
+            continue;
+        };
+        let payload = DuplicateFound {
+            study_uid: there.study_uid.clone(),
+            series_uid: there.series_uid.clone(),
+            sop_uid: there.sop_uid.clone(),
+            source: item.meta.source.clone(),
+        };
+        emit(tx, ctx, &About::new("study", &there.study_uid, item.meta.owner.org), &payload).await?;
+        audit(tx, ctx, STORE, "study", &there.study_uid, mingying_access::Outcome::Done, "duplicate.found").await?;
+    }
     for ((item, ctx), outcome) in items.iter().zip(contexts).zip(&changes.outcomes) {
         match outcome {
-            Outcome::Stored(there) if there.conflicting => {
-                let payload = DuplicateFound {
-                    study_uid: there.study_uid.clone(),
-                    series_uid: there.series_uid.clone(),
-                    sop_uid: there.sop_uid.clone(),
-                    source: item.meta.source.clone(),
-                };
-                let about = About::new("study", &there.study_uid, item.meta.owner.org);
-                emit(tx, ctx, &about, &payload).await?;
-                let detail = "duplicate.found";
-                audit(tx, ctx, STORE, "study", &there.study_uid, mingying_access::Outcome::Done, detail).await?;
-            }
             Outcome::Quarantined { key, defect, fresh: true } => {
                 let (sop_uid, study_uid) = match &item.what {
                     Ok(d) => (d.sop_uid.clone(), d.study_uid.clone()),

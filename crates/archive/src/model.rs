@@ -201,7 +201,7 @@ pub struct Verified {
     pub missing: Vec<String>,
     /// Rows whose blob has another content than was received.
     pub corrupt: Vec<String>,
-    /// Records of the packs whose checksum is wrong, with a row or without.
+    /// Records with a row whose checksum is wrong. A record that a power cut tore before it was acknowledged has none.
     pub damaged: u64,
     /// Blobs without a row: written, never acknowledged.
     pub orphans: u64,

@@ -43,7 +43,7 @@ pub(crate) async fn replay(db: &Db, blobs: &Blobs, ctx: &Ctx) -> Result<Replayed
         let mut end = from;
         loop {
             let scan = blobs.scan(pack.id, at, BATCH).await?;
-            done.skipped += scan.damaged;
+            done.skipped += scan.damaged.len() as u64;
             done.records += scan.records.len() as u64;
             end = end.max(scan.end);
             if !scan.records.is_empty() {

@@ -47,8 +47,8 @@ pub struct Scan {
     pub records: Vec<Found>,
     /// Where to go on, `None` at the end of the pack.
     pub next: Option<u64>,
-    /// Whole records whose content is damaged: skipped.
-    pub damaged: u64,
+    /// Where whole records begin whose content is damaged: skipped.
+    pub damaged: Vec<u64>,
     /// Where the last whole record ends.
     pub end: u64,
 }
@@ -235,7 +235,7 @@ impl Packs {
                 }
                 Err(Broken::Damaged { next }) => {
                     tracing::error!(pack, at, "a record is damaged");
-                    scan.damaged += 1;
+                    scan.damaged.push(at);
                     at = next;
                     scan.end = at;
                 }

@@ -102,6 +102,8 @@ pub(crate) struct GrownSeries {
 pub(crate) struct Changes {
     /// One per object, in order.
     pub outcomes: Vec<Outcome>,
+    /// Objects that were kept beside the one that is served, by index.
+    pub conflicts: Vec<usize>,
     /// Studies that were made, with the index of the object that made them.
     pub created: Vec<(StudyBrief, usize)>,
     /// New instances: study, series, index of the object.
@@ -193,7 +195,13 @@ pub(crate) async fn index(tx: &mut Tx, keys: &mut Keys, items: &[Arrived]) -> Re
                 Some(found) if found.study_uid != d.study_uid => {
                     quarantine(tx, keys, item, Defect::OtherStudy, &d.sop_uid, &d.study_uid).await?
                 }
-                Some(found) => again(tx, keys, item, d, found).await?,
+                Some(found) => {
+                    let (outcome, kept) = again(tx, keys, item, d, found).await?;
+                    if kept {
+                        changes.conflicts.push(position);
+                    }
+                    outcome
+                }
                 None => {
                     let stored =
                         store_new(tx, keys, item, d, &mut studies, &mut series, &mut changes, position).await?;
@@ -209,12 +217,19 @@ pub(crate) async fn index(tx: &mut Tx, keys: &mut Keys, items: &[Arrived]) -> Re
     Ok(changes)
 }
 
-/// The same SOP instance UID again: the same content is nothing new, another content is kept aside.
-async fn again(tx: &mut Tx, keys: &mut Keys, item: &Arrived, d: &Described, found: &Known) -> Result<Outcome, DbError> {
+/// The same SOP instance UID again: the same content is nothing new, another content is kept aside. Also says whether
+/// it was kept just now.
+async fn again(
+    tx: &mut Tx,
+    keys: &mut Keys,
+    item: &Arrived,
+    d: &Described,
+    found: &Known,
+) -> Result<(Outcome, bool), DbError> {
     let location = item.place.location;
     let same_record = (found.place.location.pack, found.place.location.record) == (location.pack, location.record);
     if same_record {
-        return Ok(Outcome::Stored(ingested(&d.sop_uid, found, true, false)));
+        return Ok((Outcome::Stored(ingested(&d.sop_uid, found, true, false)), false));
     }
     let other = item.place.sha256 != found.place.sha256;
     if other {
@@ -239,7 +254,7 @@ async fn again(tx: &mut Tx, keys: &mut Keys, item: &Arrived, d: &Described, foun
             )
             .await?;
         if kept == 1 {
-            return Ok(Outcome::Stored(ingested(&d.sop_uid, found, false, true)));
+            return Ok((Outcome::Stored(ingested(&d.sop_uid, found, false, true)), true));
         }
     }
     tx.execute(
@@ -248,7 +263,7 @@ async fn again(tx: &mut Tx, keys: &mut Keys, item: &Arrived, d: &Described, foun
         params![location.pack, location.record, found.key],
     )
     .await?;
-    Ok(Outcome::Stored(ingested(&d.sop_uid, found, !other, other)))
+    Ok((Outcome::Stored(ingested(&d.sop_uid, found, !other, other)), false))
 }
 
 async fn quarantine(

@@ -201,5 +201,8 @@ async fn every_kind_of_query_uses_an_index() {
     assert!(!text.iter().any(|step| step.starts_with("SCAN st")), "{text:?}");
     // Everything, newest first, comes in the order of an index without sorting.
     let all = bench.archive.explain(&Query::all(Level::Study)).await.unwrap();
-    assert!(all.iter().any(|step| step.contains("studies_date")) && !all.iter().any(|s| s.contains("TEMP B-TREE")), "{all:?}");
+    assert!(
+        all.iter().any(|step| step.contains("studies_date")) && !all.iter().any(|s| s.contains("TEMP B-TREE")),
+        "{all:?}"
+    );
 }

@@ -1,9 +1,8 @@
 use crate::objects::*;
-use dicom_core::value::PrimitiveValue;
 use dicom_core::VR;
+use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
 use mingying_archive::{ArchiveError, InstanceRef};
-use mingying_db::Db;
 use mingying_testkit::on_both;
 
 async fn only(bench: &Bench, slice: &Slice) -> InstanceRef {
