@@ -19,6 +19,8 @@ CREATE TABLE mpps (
     -- JSON array of {series_uid, description, images}
     series TEXT NOT NULL,
     reason TEXT NOT NULL,
+    -- Of a round that is taken again; no longer decides about the exam.
+    superseded BIGINT NOT NULL,
     -- The data sets as DICOM JSON: evidence, never changed.
     created_dataset TEXT NOT NULL,
     final_dataset TEXT NOT NULL,
@@ -32,7 +34,9 @@ CREATE TABLE exam_progress (
     order_id TEXT PRIMARY KEY REFERENCES orders (id),
     org_id TEXT NOT NULL,
     device_id TEXT,
+    -- All that ever came, and those since the exam was last to be taken again.
     images BIGINT NOT NULL,
+    round_images BIGINT NOT NULL,
     last_image_at BIGINT,
     -- While not NULL the exam waits for quiet time after its last image.
     quiet_since BIGINT,

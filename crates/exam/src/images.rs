@@ -1,60 +1,65 @@
-//! What the images themselves tell about the exam.
+//! Images as witnesses: they start an exam that nobody started, and silence after them ends it.
 
 use crate::model::{ImagedBy, StartedBy};
-use crate::{ExamError, Progress, perform, store};
+use crate::perform::{begin, imaged};
+use crate::{ExamError, Progress, store};
 use mingying_db::{Db, Tx};
 use mingying_kernel::{Action, OrderId, Permit, Scope};
+use mingying_orders::{ExamState, Step};
 use std::time::Duration;
 
-/// `count` new images of this order were stored (called by `reading`'s matcher in its transaction). A device that said
-/// nothing before has begun now; one that reports by MPPS is waited for, any other by quiet time.
+/// `count` new images of this order were stored; called by `reading`'s matcher in its transaction.
+///
+/// An exam that has not begun begins now, whoever forgot to say so. Where the modality reports by MPPS its word ends
+/// the exam, as soon as what it names is here; else `close_quiet` does. Images that come after IMAGED are counted and
+/// move nothing.
 pub async fn images_arrived<A: Action>(
     tx: &mut Tx,
     permit: &Permit<A>,
     order: OrderId,
     count: u32,
 ) -> Result<(), ExamError> {
-    let org = mingying_orders::load_in(tx, permit.scope(), order).await?.org;
-    let (steps, going, _) = store::steps_of(tx, order).await?;
-    let now = permit.now();
-    store::add_images(tx, order, org, count, steps == 0, now).await?;
-    if steps == 0 {
-        perform::begin(tx, permit, order, StartedBy::Images, None, None).await?;
-    } else if going == 0 {
-        // MPPS was completed before its images were here.
-        ready_by_mpps(tx, permit, order).await?;
+    let found = mingying_orders::load_locked(tx, permit.scope(), order).await?;
+    // A step that was reported before its order could be found belongs to it now.
+    store::link_mpps(tx, found.org, order, found.study_uid.as_str(), found.accession.as_str()).await?;
+    let steps = store::steps_of(tx, order).await?;
+    let begins = found.state != ExamState::Discontinued && found.state.after(Step::Start).is_some();
+    let running = begins || found.state == ExamState::InProgress;
+    store::add_images(tx, found.org, order, count, running && steps.open == 0, permit.now()).await?;
+    if begins {
+        let _ = begin(tx, permit, order, None, StartedBy::Images, None).await?;
     }
-    Ok(())
+    if running { all_here(tx, permit, order).await } else { Ok(()) }
 }
 
-/// Every performed step has ended: IMAGED as soon as what they named is here, else when it has been quiet.
-pub(crate) async fn ready_by_mpps<A: Action>(
-    tx: &mut Tx,
-    permit: &Permit<A>,
-    order: OrderId,
-) -> Result<(), ExamError> {
-    let (_, going, named) = store::steps_of(tx, order).await?;
-    if going > 0 {
+/// Every performed step has ended: IMAGED as soon as what they name is here, else when it has been quiet.
+pub(crate) async fn all_here<A: Action>(tx: &mut Tx, permit: &Permit<A>, order: OrderId) -> Result<(), ExamError> {
+    let steps = store::steps_of(tx, order).await?;
+    if steps.open > 0 || steps.ended == 0 {
         return Ok(());
     }
-    let here = store::images_of(tx, order).await?;
-    if here >= named {
-        perform::imaged(tx, permit, order, ImagedBy::Mpps, None).await?;
+    if store::images(tx, order).await? >= steps.named {
+        imaged(tx, permit, order, ImagedBy::Mpps).await
     } else {
         let org = mingying_orders::load_in(tx, permit.scope(), order).await?.org;
-        store::add_images(tx, order, org, 0, true, permit.now()).await?;
+        Ok(store::wait_quiet(tx, org, order, permit.now()).await?)
     }
-    Ok(())
 }
 
-/// Exams whose last image is older than `quiet` and that nothing else will end become IMAGED. Returns how many.
+/// For devices without MPPS, and for images that MPPS names and that never come: exams that have been quiet for longer
+/// than `quiet` become IMAGED. Returns how many. The server calls it every few seconds.
 pub async fn close_quiet<A: Action>(db: &Db, permit: &Permit<A>, quiet: Duration) -> Result<u32, ExamError> {
     let before = permit.now().minus(quiet);
     let mut closed = 0;
     for order in store::quiet(db, permit.scope(), before).await? {
         let mut tx = db.begin().await?;
-        let images = store::images_of(&mut tx, order).await?;
-        if images > 0 && perform::imaged(&mut tx, permit, order, ImagedBy::QuietTime, None).await? {
+        let found = mingying_orders::load_locked(&mut tx, permit.scope(), order).await?;
+        // An image may have come since.
+        if !store::still_quiet(&mut tx, order, before).await? {
+            continue;
+        }
+        if found.state == ExamState::InProgress && store::images(&mut tx, order).await? > 0 {
+            imaged(&mut tx, permit, order, ImagedBy::QuietTime).await?;
             closed += 1;
         } else {
             store::stop_waiting(&mut tx, order).await?;
@@ -64,7 +69,7 @@ pub async fn close_quiet<A: Action>(db: &Db, permit: &Permit<A>, quiet: Duration
     Ok(closed)
 }
 
-/// How far the images of these exams are.
+/// What has been seen of each exam's images.
 pub async fn progress_of(db: &Db, scope: Scope, orders: &[OrderId]) -> Result<Vec<Progress>, ExamError> {
     Ok(store::progress(db, scope, orders).await?)
 }

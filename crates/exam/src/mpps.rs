@@ -1,140 +1,155 @@
-//! Modality Performed Procedure Step (PS3.4 Annex F): what the modality says it does.
+//! Modality Performed Procedure Step (PS3.4 Annex F): what the modality says it performs.
+//!
+//! Every step is kept, also one that no order is found for. A step that is linked moves its exam; one that comes too
+//! late for that (the technologist was faster) is recorded and moves nothing.
 
+use crate::images::all_here;
 use crate::model::StartedBy;
-use crate::{ExamError, Mpps, MppsCreate, MppsSet, MppsState, ReadExams, WriteMpps, images, perform, store};
-use mingying_access::record;
-use mingying_db::{Db, DbError, Tx};
+use crate::perform::{begin, broken_off};
+use crate::{ExamError, Mpps, MppsCreate, MppsSet, MppsState, ReadExams, WriteMpps, store};
+use mingying_db::{Db, Tx};
 use mingying_events::About;
 use mingying_events::payload::exam::{MppsCreated, MppsUpdated};
-use mingying_kernel::{OrderId, OrgId, Permit};
+use mingying_kernel::{AeTitle, OrderId, OrgId, Permit, Scope};
+use mingying_orders::{ExamState, Order, Step};
 
-/// N-CREATE. The step is tied to its order by the scheduled step, the Study Instance UID or the accession number; one
-/// that fits no order is kept for a person. A second N-CREATE of the same UID is refused (PS3.7 10.1.5.1.6).
+/// N-CREATE. A known UID is refused with `MppsDuplicate` (PS3.7 10.1.5.1.6), whatever it contains.
 pub async fn mpps_create(db: &Db, permit: &Permit<WriteMpps>, create: MppsCreate) -> Result<Mpps, ExamError> {
-    let now = permit.now();
     let mut tx = db.begin().await?;
-    let order = order_of(&mut tx, permit, &create).await?;
-    let org = match order {
-        Some(order) => mingying_orders::load_in(&mut tx, permit.scope(), order).await?.org,
-        None => mingying_patients::home_org_in(&mut tx, permit.scope()).await?,
+    let now = permit.now();
+    let order = match find_order(&mut tx, permit.scope(), &create).await? {
+        Some(id) => Some(mingying_orders::load_locked(&mut tx, permit.scope(), id).await?),
+        None => None,
     };
-    let step = Mpps {
+    let org: OrgId = match &order {
+        Some(order) => order.org,
+        None => owner(&mut tx, permit.scope(), &create.station_aet).await?,
+    };
+    let mpps = Mpps {
         uid: create.uid,
         org,
-        order,
+        order: order.as_ref().map(|o| o.id),
         station_aet: create.station_aet,
         study_uid: create.study_uid,
         accession: create.accession,
         state: MppsState::InProgress,
-        started_at: create.started_at.unwrap_or(now),
+        // A modality's clock may be wrong by years; a start in the future is not one.
+        started_at: create.started_at.filter(|at| *at <= now).unwrap_or(now),
         ended_at: None,
         images: 0,
         reason: String::new(),
     };
-    let new = store::NewMpps {
-        sps_id: create.sps_id.as_deref(),
-        patient_id: create.patient_id.as_deref(),
-        dataset: &create.dataset_json,
-    };
-    match store::insert_mpps(&mut tx, &step, &new, now).await {
-        Err(DbError::Unique { .. }) => return Err(ExamError::MppsDuplicate),
-        other => other?,
+    let (sps, patient) = (create.sps_id.as_deref(), create.patient_id.as_deref());
+    if !store::insert_mpps(&mut tx, &mpps, sps, patient, &create.dataset_json, now).await? {
+        return Err(ExamError::MppsDuplicate);
     }
-    let event = MppsCreated { station_aet: step.station_aet.clone(), linked: order.is_some() };
-    record(&mut tx, permit, &about(&step, org), &event).await?;
-    if let Some(order) = order {
-        perform::begin(&mut tx, permit, order, StartedBy::Mpps, Some(&step.station_aet), Some(step.started_at)).await?;
+    let about = about(&mpps, order.as_ref());
+    let payload = MppsCreated { station_aet: mpps.station_aet.clone(), linked: order.is_some() };
+    mingying_access::record(&mut tx, permit, &about, &payload).await?;
+    if let Some(order) = &order {
+        store::stop_waiting(&mut tx, order.id).await?;
+        if order.state.after(Step::Start).is_some() {
+            let device = match AeTitle::parse(&mpps.station_aet) {
+                Ok(aet) => mingying_scheduling::device_by_aet(&mut tx, Scope::Org(org), &aet).await?,
+                Err(_) => None,
+            };
+            let device = device.filter(|d| d.modality == order.modality).map(|d| d.id);
+            let _ = begin(&mut tx, permit, order.id, device, StartedBy::Mpps, Some(mpps.started_at)).await?;
+        }
     }
     tx.commit().await?;
-    Ok(step)
+    Ok(mpps)
 }
 
-fn about(step: &Mpps, org: OrgId) -> About {
-    let mut about = About::new("mpps", &step.uid, org);
-    about.case = step.order;
-    about
-}
-
-async fn order_of(
-    tx: &mut Tx,
-    permit: &Permit<WriteMpps>,
-    create: &MppsCreate,
-) -> Result<Option<OrderId>, ExamError> {
-    let scope = permit.scope();
-    if let Some(id) = create.sps_id.as_deref().filter(|t| !t.is_empty())
-        && let Some(step) = mingying_scheduling::step_by_id(tx, scope, id).await?
-    {
-        return Ok(Some(step.order));
-    }
+/// By the Study Instance UID of the worklist, then the accession number, then the scheduled step's id.
+async fn find_order(tx: &mut Tx, scope: Scope, create: &MppsCreate) -> Result<Option<OrderId>, ExamError> {
     if let Some(uid) = &create.study_uid
         && let Some(order) = mingying_orders::by_study_uid(tx, scope, uid.as_str()).await?
     {
         return Ok(Some(order));
     }
-    match create.accession.as_deref().filter(|t| !t.is_empty()) {
-        Some(accession) => Ok(mingying_orders::by_accession(tx, scope, accession).await?),
-        None => Ok(None),
+    if let Some(accession) = &create.accession
+        && let Some(order) = mingying_orders::by_accession(tx, scope, accession).await?
+    {
+        return Ok(Some(order));
+    }
+    if let Some(sps_id) = &create.sps_id
+        && let Some(step) = mingying_scheduling::step_by_id(tx, scope, sps_id).await?
+    {
+        return Ok(Some(step.order));
+    }
+    Ok(None)
+}
+
+/// Whose an unlinked step is: the device's organization, else the sender's.
+async fn owner(tx: &mut Tx, scope: Scope, station_aet: &str) -> Result<OrgId, ExamError> {
+    if let Ok(aet) = AeTitle::parse(station_aet)
+        && let Some(device) = mingying_scheduling::device_by_aet(tx, scope, &aet).await?
+    {
+        return Ok(device.org);
+    }
+    Ok(mingying_patients::home_org_in(tx, scope).await?)
+}
+
+fn about(mpps: &Mpps, order: Option<&Order>) -> About {
+    let about = About::new("mpps", &mpps.uid, mpps.org);
+    match order {
+        Some(order) => about.case(order.id).patient(order.patient.id),
+        None => about,
     }
 }
 
-/// N-SET. A final step takes no further change (PS3.4 F.7.2.2.3).
+/// N-SET. A final step may not change any more (PS3.4 F.7.2.2.2). When the last open step of the exam has ended, the
+/// exam is IMAGED as soon as the images that were named are here; it is DISCONTINUED when the last one was broken off
+/// and there is no image at all.
 pub async fn mpps_set(db: &Db, permit: &Permit<WriteMpps>, set: MppsSet) -> Result<Mpps, ExamError> {
-    let now = permit.now();
     let mut tx = db.begin().await?;
-    let mut step = store::hold_mpps(&mut tx, permit.scope(), &set.uid).await?.ok_or(ExamError::MppsUnknown)?;
-    if step.state != MppsState::InProgress {
+    let now = permit.now();
+    let mut mpps = store::hold_mpps(&mut tx, permit.scope(), &set.uid).await?.ok_or(ExamError::MppsUnknown)?;
+    if mpps.state != MppsState::InProgress {
         return Err(ExamError::MppsFinal);
     }
-    step.state = set.status;
-    step.images = set.series.iter().map(|s| s.images).sum();
+    mpps.state = set.status;
+    mpps.images = set.series.iter().map(|s| s.images).sum::<u32>().max(mpps.images);
     if set.status != MppsState::InProgress {
-        step.ended_at = Some(set.ended_at.unwrap_or(now));
+        mpps.ended_at = Some(set.ended_at.filter(|at| *at <= now).unwrap_or(now));
     }
-    step.reason = set.reason.unwrap_or_default();
-    store::update_mpps(&mut tx, &step, &set.series, &set.dataset_json, now).await?;
-    let event =
-        MppsUpdated { state: step.state.to_string(), images: step.images, series: set.series.len() as u32 };
-    record(&mut tx, permit, &about(&step, step.org), &event).await?;
-    if let Some(order) = step.order {
-        match step.state {
+    if let Some(reason) = set.reason.as_deref().map(str::trim).filter(|r| !r.is_empty()) {
+        mpps.reason = reason.chars().filter(|c| !c.is_control()).take(200).collect();
+    }
+    store::save_mpps(&mut tx, &mpps, &set.series, &set.dataset_json, now).await?;
+    let order = match mpps.order {
+        Some(id) => Some(mingying_orders::load_locked(&mut tx, permit.scope(), id).await?),
+        None => None,
+    };
+    let payload = MppsUpdated {
+        state: mpps.state.to_string(),
+        images: mpps.images,
+        series: u32::try_from(set.series.len()).unwrap_or(u32::MAX),
+    };
+    mingying_access::record(&mut tx, permit, &about(&mpps, order.as_ref()), &payload).await?;
+    if let Some(order) = order.filter(|o| o.state == ExamState::InProgress) {
+        let steps = store::steps_of(&mut tx, order.id).await?;
+        let nothing = store::images(&mut tx, order.id).await? == 0 && steps.named == 0;
+        match mpps.state {
             MppsState::InProgress => {}
-            MppsState::Completed => images::ready_by_mpps(&mut tx, permit, order).await?,
-            MppsState::Discontinued => discontinued(&mut tx, permit, order, &step).await?,
+            MppsState::Discontinued if steps.open == 0 && nothing => {
+                let reason = if mpps.reason.is_empty() { "MPPS DISCONTINUED" } else { mpps.reason.as_str() };
+                broken_off(&mut tx, permit, order.id, reason, StartedBy::Mpps).await?;
+            }
+            MppsState::Completed | MppsState::Discontinued => all_here(&mut tx, permit, order.id).await?,
         }
     }
     tx.commit().await?;
-    Ok(step)
+    Ok(mpps)
 }
 
-/// The modality broke off. Images that exist are kept and read; without any the exam is discontinued.
-async fn discontinued(
-    tx: &mut Tx,
-    permit: &Permit<WriteMpps>,
-    order: OrderId,
-    step: &Mpps,
-) -> Result<(), ExamError> {
-    let (_, going, _) = store::steps_of(tx, order).await?;
-    let images = store::images_of(tx, order).await?;
-    if going > 0 {
-        return Ok(());
-    }
-    if images > 0 {
-        return images::ready_by_mpps(tx, permit, order).await;
-    }
-    let state = mingying_orders::load_in(tx, permit.scope(), order).await?.state;
-    if state.after(mingying_orders::Step::Discontinue).is_some() {
-        let reason = if step.reason.is_empty() { "MPPS DISCONTINUED" } else { &step.reason };
-        perform::break_off(tx, permit, order, reason, StartedBy::Mpps).await?;
-    }
-    Ok(())
-}
-
-/// The performed steps of an exam, oldest first.
+/// The performed steps of one exam, the oldest first.
 pub async fn mpps_of(db: &Db, permit: &Permit<ReadExams>, order: OrderId) -> Result<Vec<Mpps>, ExamError> {
     Ok(store::mpps_of(db, permit.scope(), order).await?)
 }
 
-/// Performed steps that fit no order, newest first.
+/// Performed steps that no order was found for, the newest first.
 pub async fn unlinked_mpps(db: &Db, permit: &Permit<ReadExams>, limit: u32) -> Result<Vec<Mpps>, ExamError> {
     Ok(store::unlinked(db, permit.scope(), limit.clamp(1, 500)).await?)
 }

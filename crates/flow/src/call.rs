@@ -182,6 +182,8 @@ pub async fn leave(
     let mut entry = held(&mut tx, permit, id).await?;
     act(&mut tx, &mut entry, Act::Leave, permit.now()).await?;
     let step = mingying_orders::advance_at(&mut tx, permit, entry.order, Step::Leave, Some(&reason), None).await?;
+    // The time and the place in the worklist are free for others; whoever comes back is booked or received anew.
+    mingying_scheduling::free_order(&mut tx, permit, entry.order, &reason).await?;
     let event = QueueLeft { ticket: entry.ticket.clone(), reason };
     step.record(&mut tx, permit, &about(&entry), &event).await?;
     tx.commit().await?;

@@ -45,14 +45,19 @@ pub async fn upsert_catalogue(
 fn check(item: &CatalogueItem) -> Result<(), OrderError> {
     let invalid = |field| Err(OrderError::Invalid { field });
     // Code Value is SH, Code Meaning LO (PS3.3 8.8); a modality is CS.
-    if item.code.is_empty() || item.code.chars().count() > 16 || item.code.chars().any(|c| c == '\\' || c.is_control()) {
+    if item.code.is_empty() || item.code.chars().count() > 16 || item.code.chars().any(|c| c == '\\' || c.is_control())
+    {
         return invalid("code");
     }
-    if item.name.is_empty() || item.name.chars().count() > 64 || item.name.chars().any(|c| c == '\\' || c.is_control()) {
+    if item.name.is_empty() || item.name.chars().count() > 64 || item.name.chars().any(|c| c == '\\' || c.is_control())
+    {
         return invalid("name");
     }
     let modality = item.modality.as_bytes();
-    if modality.is_empty() || modality.len() > 16 || !modality.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
+    if modality.is_empty()
+        || modality.len() > 16
+        || !modality.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    {
         return invalid("modality");
     }
     if !(1..=480).contains(&item.duration_min) {

@@ -87,11 +87,7 @@ pub async fn create_in<A: Action>(tx: &mut Tx, permit: &Permit<A>, new: NewOrder
     Ok(Created { id, org, accession, study_uid, created: true, state })
 }
 
-async fn items_of(
-    tx: &mut Tx,
-    org: OrgId,
-    new: &NewOrder,
-) -> Result<Vec<(CatalogueItem, Option<Side>)>, OrderError> {
+async fn items_of(tx: &mut Tx, org: OrgId, new: &NewOrder) -> Result<Vec<(CatalogueItem, Option<Side>)>, OrderError> {
     let mut items = Vec::with_capacity(new.items.len());
     for item in &new.items {
         items.push((crate::catalogue_item(tx, org, &item.catalogue_id).await?, item.side));

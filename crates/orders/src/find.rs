@@ -17,6 +17,12 @@ pub async fn load_in(tx: &mut Tx, scope: Scope, id: OrderId) -> Result<Order, Or
     store::load_in(tx, scope, id).await?.ok_or(OrderError::NotFound)
 }
 
+/// As `load_in`, and keeps every other step of this order waiting until the transaction ends.
+pub async fn load_locked(tx: &mut Tx, scope: Scope, id: OrderId) -> Result<Order, OrderError> {
+    store::hold(tx, scope, id).await?.ok_or(OrderError::NotFound)?;
+    load_in(tx, scope, id).await
+}
+
 /// Those that are visible, in no particular order.
 pub async fn load_many(db: &Db, scope: Scope, ids: &[OrderId]) -> Result<Vec<Order>, OrderError> {
     Ok(store::load_many(db, scope, ids).await?)

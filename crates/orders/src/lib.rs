@@ -17,7 +17,7 @@ pub use advance::{Advanced, accept, accept_in, advance, advance_at, cancel, retu
 pub use catalogue::{catalogue, catalogue_by_code, catalogue_item, upsert_catalogue};
 pub use create::{Created, create, create_in};
 pub use error::OrderError;
-pub use find::{by_accession, by_placer, by_study_uid, list, load, load_in, load_many};
+pub use find::{by_accession, by_placer, by_study_uid, list, load, load_in, load_locked, load_many};
 pub use model::{
     CatalogueItem, Finding, NewItem, NewOrder, Order, OrderItem, OrderQuery, Page, Placer, Priority, Side, Source,
     Special, VisitClass,

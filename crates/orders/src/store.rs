@@ -1,6 +1,8 @@
 //! The only SQL of this crate.
 
-use crate::model::{CatalogueItem, Finding, NewOrder, Order, OrderItem, Placer, Priority, Side, Source, Special, VisitClass};
+use crate::model::{
+    CatalogueItem, Finding, NewOrder, Order, OrderItem, Placer, Priority, Side, Source, Special, VisitClass,
+};
 use crate::{ExamState, OrderQuery, Step};
 use jiff::civil::Date;
 use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, Value, params, scope_sql};
@@ -100,7 +102,8 @@ fn item(row: &Row) -> Result<OrderItem, DbError> {
     })
 }
 
-const ITEMS: &str = "id, order_id, catalogue_id, code, name, name_en, modality, body_part, side, contrast, duration_min";
+const ITEMS: &str =
+    "id, order_id, catalogue_id, code, name, name_en, modality, body_part, side, contrast, duration_min";
 const ITEMS_OF: &str = "SELECT id, order_id, catalogue_id, code, name, name_en, modality, body_part, side, contrast, \
                         duration_min FROM order_items WHERE order_id = $1 ORDER BY seq";
 
@@ -142,19 +145,13 @@ pub(crate) async fn load_many(db: &Db, scope: Scope, ids: &[OrderId]) -> Result<
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let sql =
-        format!("SELECT {COLUMNS} {FROM} WHERE o.id IN ({}) AND {}", inlined(ids), scope_sql(scope, "o.org_id"));
+    let sql = format!("SELECT {COLUMNS} {FROM} WHERE o.id IN ({}) AND {}", inlined(ids), scope_sql(scope, "o.org_id"));
     with_items(db, &db.query(AssertSqlSafe(sql), params![]).await?).await
 }
 
 /// The newest first. A text matches the beginning of a name, its pinyin or initials, or the exact accession, placer
 /// number or patient identifier.
-pub(crate) async fn list_page(
-    db: &Db,
-    scope: Scope,
-    query: &OrderQuery,
-    limit: u32,
-) -> Result<Vec<Order>, DbError> {
+pub(crate) async fn list_page(db: &Db, scope: Scope, query: &OrderQuery, limit: u32) -> Result<Vec<Order>, DbError> {
     let mut sql = format!("SELECT {COLUMNS} {FROM} WHERE {}", scope_sql(scope, "o.org_id"));
     let mut values: Vec<Value> = Vec::new();
     let mut bind = |sql: &mut String, text: &str, value: Value| {
@@ -226,8 +223,7 @@ pub(crate) async fn find(tx: &mut Tx, scope: Scope, key: Key<'_>) -> Result<Opti
             tx.query_opt(AssertSqlSafe(sql), params![value]).await?
         }
         Key::Placer(placer) => {
-            let sql =
-                format!("SELECT id FROM orders WHERE placer_issuer = $1 AND placer_number = $2 AND {visible}");
+            let sql = format!("SELECT id FROM orders WHERE placer_issuer = $1 AND placer_number = $2 AND {visible}");
             tx.query_opt(AssertSqlSafe(sql), params![&placer.issuer, &placer.number]).await?
         }
     };
@@ -386,7 +382,8 @@ pub(crate) async fn set_state(
     match step {
         // A repetition starts again; its first start stays the beginning of the exam.
         Step::Start => {
-            tx.execute("UPDATE orders SET started_at = COALESCE(started_at, $2) WHERE id = $1", params![id, at]).await?;
+            tx.execute("UPDATE orders SET started_at = COALESCE(started_at, $2) WHERE id = $1", params![id, at])
+                .await?;
         }
         Step::Image => {
             tx.execute("UPDATE orders SET imaged_at = $2 WHERE id = $1", params![id, at]).await?;
@@ -405,11 +402,8 @@ pub(crate) async fn set_place(
     campus: CampusId,
     department: DepartmentId,
 ) -> Result<(), DbError> {
-    tx.execute(
-        "UPDATE orders SET campus_id = $2, department_id = $3 WHERE id = $1",
-        params![id, campus, department],
-    )
-    .await?;
+    tx.execute("UPDATE orders SET campus_id = $2, department_id = $3 WHERE id = $1", params![id, campus, department])
+        .await?;
     Ok(())
 }
 

@@ -12,7 +12,9 @@ mod romanise;
 mod store;
 
 pub use error::PatientError;
-pub use find::{Found, SimilarQuery, Similarity, SimilarityReason, load, load_full, load_in, load_many, search, similar};
+pub use find::{
+    Found, SimilarQuery, Similarity, SimilarityReason, load, load_full, load_in, load_many, search, similar,
+};
 pub use model::{
     Alert, AlertKind, ID_CARD_ISSUER, IdCard, Identifier, IdentifierKind, NewPatient, Patient, PatientSummary, Sex,
     UNIDENTIFIED_NAME, masked_name,

@@ -189,8 +189,8 @@ fn check_identifiers(given: Vec<Identifier>) -> Result<Vec<Identifier>, PatientE
     }
     let mut kept: Vec<Identifier> = Vec::with_capacity(given.len());
     for identifier in given {
-        let checked = mingying_kernel::PatientIdentifier::parse(&identifier.issuer, &identifier.value)
-            .map_err(|_| invalid())?;
+        let checked =
+            mingying_kernel::PatientIdentifier::parse(&identifier.issuer, &identifier.value).map_err(|_| invalid())?;
         let value = match identifier.kind {
             IdentifierKind::IdCard => checked.value.to_ascii_uppercase(),
             _ => checked.value,
@@ -240,12 +240,9 @@ impl IdCard {
         if check.chars().next()?.to_ascii_uppercase() != *wanted {
             return None;
         }
-        let birth_date = Date::new(
-            body.get(6..10)?.parse().ok()?,
-            body.get(10..12)?.parse().ok()?,
-            body.get(12..14)?.parse().ok()?,
-        )
-        .ok()?;
+        let birth_date =
+            Date::new(body.get(6..10)?.parse().ok()?, body.get(10..12)?.parse().ok()?, body.get(12..14)?.parse().ok()?)
+                .ok()?;
         let serial: u32 = body.get(14..17)?.parse().ok()?;
         Some(Self { birth_date, sex: if serial % 2 == 1 { Sex::Male } else { Sex::Female } })
     }

@@ -54,11 +54,7 @@ fn latest_today(now: Timestamp) -> Date {
 
 /// Registers somebody. A medical record number is issued unless one was given; somebody unidentified gets a temporary
 /// number instead. An identifier that another patient carries refuses the whole (R-5.1.2-b).
-pub async fn register(
-    db: &Db,
-    permit: &Permit<RegisterPatient>,
-    new: NewPatient,
-) -> Result<Patient, PatientError> {
+pub async fn register(db: &Db, permit: &Permit<RegisterPatient>, new: NewPatient) -> Result<Patient, PatientError> {
     let mut tx = db.begin().await?;
     let org = home_org_in(&mut tx, permit.scope()).await?;
     let patient = insert(&mut tx, permit, org, new).await?;
@@ -67,14 +63,17 @@ pub async fn register(
 }
 
 /// Fills in issuers that were left open and checks the rest.
-async fn complete(tx: &mut Tx, org: OrgId, mut new: NewPatient, now: Timestamp) -> Result<(NewPatient, Issuers), PatientError> {
+async fn complete(
+    tx: &mut Tx,
+    org: OrgId,
+    mut new: NewPatient,
+    now: Timestamp,
+) -> Result<(NewPatient, Issuers), PatientError> {
     let issuers = issuers_of(tx, org).await?;
     for identifier in &mut new.identifiers {
         if identifier.issuer.trim().is_empty() {
-            identifier.issuer = issuers
-                .of(identifier.kind)
-                .ok_or(PatientError::Invalid { field: "identifiers" })?
-                .to_owned();
+            identifier.issuer =
+                issuers.of(identifier.kind).ok_or(PatientError::Invalid { field: "identifiers" })?.to_owned();
         }
     }
     Ok((new.checked(latest_today(now))?, issuers))
@@ -261,11 +260,7 @@ async fn save<A: Action>(
 /// From an interface: whoever carries one of the identifiers is updated with what was sent, else registered.
 /// The same message twice changes nothing the second time. Identifiers of two different patients in one message are a
 /// contradiction that a person must solve.
-pub async fn upsert<A: Action>(
-    tx: &mut Tx,
-    permit: &Permit<A>,
-    new: NewPatient,
-) -> Result<Upserted, PatientError> {
+pub async fn upsert<A: Action>(tx: &mut Tx, permit: &Permit<A>, new: NewPatient) -> Result<Upserted, PatientError> {
     let now = permit.now();
     let org = home_org_in(tx, permit.scope()).await?;
     let (new, _) = complete(tx, org, new, now).await?;

@@ -49,8 +49,9 @@ const SURNAMES: &[(&str, &str)] = &[
 
 /// Surnames of two characters, so that `Ouyang Xiu` is not written `Ou Yangxiu`.
 const COMPOUND: &[&str] = &[
-    "欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "宇文", "长孙", "司徒", "司空", "夏侯",
-    "南宫", "端木", "申屠", "独孤", "呼延", "万俟", "轩辕", "澹台", "单于", "钟离", "闻人", "赫连", "濮阳", "太史", "淳于",
+    "欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "宇文", "长孙", "司徒", "司空",
+    "夏侯", "南宫", "端木", "申屠", "独孤", "呼延", "万俟", "轩辕", "澹台", "单于", "钟离", "闻人", "赫连", "濮阳",
+    "太史", "淳于",
 ];
 
 struct Spelled {
@@ -97,7 +98,10 @@ pub fn latin(name: &str) -> String {
 
 /// Lower case without spaces: what prefix searches over names compare.
 pub fn folded(name: &str) -> String {
-    name.chars().filter(|c| !c.is_whitespace() && !matches!(c, '^' | '·' | '-' | '\'' | '.')).flat_map(char::to_lowercase).collect()
+    name.chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, '^' | '·' | '-' | '\'' | '.'))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// The key by which a name is found in Latin letters: `zhangsanfeng`, `johnsmith`.

@@ -27,8 +27,8 @@ fn birth_date(row: &Row) -> Result<Option<Date>, DbError> {
 }
 
 fn patient(row: &Row, identifiers: Vec<Identifier>) -> Result<Patient, DbError> {
-    let alerts: Vec<Alert> = serde_json::from_str(&row.get::<String>("alerts")?)
-        .map_err(|_| DbError::Column("alerts".to_owned()))?;
+    let alerts: Vec<Alert> =
+        serde_json::from_str(&row.get::<String>("alerts")?).map_err(|_| DbError::Column("alerts".to_owned()))?;
     Ok(Patient {
         id: row.get("id")?,
         org: row.get("org_id")?,
@@ -93,8 +93,7 @@ pub(crate) async fn load_many(db: &Db, scope: Scope, ids: &[PatientId]) -> Resul
     }
     // Ids are UUIDs that this process parsed: safe to inline.
     let list = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
-    let sql =
-        format!("SELECT {SUMMARY} FROM patients WHERE id IN ({list}) AND {}", scope_sql(scope, "org_id"));
+    let sql = format!("SELECT {SUMMARY} FROM patients WHERE id IN ({list}) AND {}", scope_sql(scope, "org_id"));
     db.query(AssertSqlSafe(sql), params![]).await?.iter().map(summary).collect()
 }
 
@@ -214,11 +213,7 @@ pub(crate) async fn owner(tx: &mut Tx, org: OrgId, identifier: &Identifier) -> R
     .transpose()
 }
 
-pub(crate) async fn owner_seen(
-    db: &Db,
-    scope: Scope,
-    identifier: &Identifier,
-) -> Result<Vec<PatientId>, DbError> {
+pub(crate) async fn owner_seen(db: &Db, scope: Scope, identifier: &Identifier) -> Result<Vec<PatientId>, DbError> {
     let sql = format!(
         "SELECT patient_id FROM patient_identifiers WHERE value_key = $1 AND ($2 = '' OR issuer = $2) AND {}",
         scope_sql(scope, "org_id")
@@ -326,10 +321,7 @@ pub(crate) async fn branch_page(
     for other in earlier {
         match other {
             Branch::Identifier => {}
-            _ => sql.push_str(&format!(
-                " AND ({c} IS NULL OR NOT ({c} >= $1 AND {c} < $2))",
-                c = other.column()
-            )),
+            _ => sql.push_str(&format!(" AND ({c} IS NULL OR NOT ({c} >= $1 AND {c} < $2))", c = other.column())),
         }
     }
     let mut values: Vec<Value> = vec![prefix.into(), after_prefix(prefix).into()];
@@ -338,11 +330,7 @@ pub(crate) async fn branch_page(
         values.extend([key.into(), id.into()]);
     }
     sql.push_str(&format!(" ORDER BY {column}, p.id LIMIT {limit}"));
-    db.query(AssertSqlSafe(sql), &values)
-        .await?
-        .iter()
-        .map(|row| Ok((row.get("match_key")?, summary(row)?)))
-        .collect()
+    db.query(AssertSqlSafe(sql), &values).await?.iter().map(|row| Ok((row.get("match_key")?, summary(row)?))).collect()
 }
 
 /// The first text that does not start with `prefix` any more, in code point order.

@@ -124,11 +124,8 @@ pub async fn hold(
         ..new_appointment(&order, &device, start, end)
     };
     store::insert_appointment(&mut tx, &held, &device, now).await?;
-    let payload = AppointmentHeld {
-        device: device.ae_title.to_string(),
-        start: start.to_rfc3339(),
-        until: until.to_rfc3339(),
-    };
+    let payload =
+        AppointmentHeld { device: device.ae_title.to_string(), start: start.to_rfc3339(), until: until.to_rfc3339() };
     event(&mut tx, permit, &order, &payload).await?;
     tx.commit().await?;
     Ok(held)
@@ -230,9 +227,9 @@ pub async fn book_direct<A: Action>(
     let names = StepNames { sps_id, procedure_id };
     let end = Timestamp::from_micros(start.as_micros().saturating_add(micros(order.duration_min())));
     let before = store::standing_in(tx, order.id).await?;
-    if let Some(same) = before.as_ref().filter(|a| {
-        a.device == device.id && a.start == start && a.state != AppointmentState::Held
-    }) {
+    if let Some(same) =
+        before.as_ref().filter(|a| a.device == device.id && a.start == start && a.state != AppointmentState::Held)
+    {
         return Ok(same.clone());
     }
     let overlaps = occupied(tx, &device, start, end, before.as_ref().map(|a| a.id), now).await?;
@@ -342,11 +339,8 @@ async fn release<A: Action>(
     }
     store::set_step_state(tx, order.id, SpsState::Cancelled, now).await?;
     let device = crate::device_in(tx, Scope::Org(order.org), booked.device).await?;
-    let payload = SlotFreed {
-        device: device.ae_title.to_string(),
-        start: booked.start.to_rfc3339(),
-        reason: reason.to_owned(),
-    };
+    let payload =
+        SlotFreed { device: device.ae_title.to_string(), start: booked.start.to_rfc3339(), reason: reason.to_owned() };
     event(tx, permit, order, &payload).await
 }
 
@@ -389,11 +383,7 @@ pub async fn check_in<A: Action>(
 }
 
 /// The exam is over: its appointment is fulfilled. Recorded by the exam's own event.
-pub async fn mark_fulfilled<A: Action>(
-    tx: &mut Tx,
-    permit: &Permit<A>,
-    order: OrderId,
-) -> Result<(), SchedulingError> {
+pub async fn mark_fulfilled<A: Action>(tx: &mut Tx, permit: &Permit<A>, order: OrderId) -> Result<(), SchedulingError> {
     if let Some(found) = store::standing_in(tx, order).await?
         && found.state != AppointmentState::Held
     {

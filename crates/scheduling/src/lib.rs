@@ -19,8 +19,8 @@ pub use model::{
     Sps, SpsState, zone,
 };
 pub use resources::{
-    device, device_by_aet, device_in, devices, devices_in_room, directory, facility_zone, facility_zone_in, put_device, put_room, room, room_in,
-    rooms, set_facility_zone, set_opening_hours,
+    device, device_by_aet, device_in, devices, devices_in_room, directory, facility_zone, facility_zone_in, put_device,
+    put_room, room, room_in, rooms, set_facility_zone, set_opening_hours,
 };
 pub use slots::{SlotQuery, appointment, appointment_of, appointment_of_in, appointments_of, calendar, slots};
 pub use worklist_step::{StepNames, ensure_step, set_step_state, step_by_id, step_of, step_of_in};

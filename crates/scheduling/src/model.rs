@@ -3,8 +3,8 @@
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use mingying_kernel::{
-    AccessionNumber, AeTitle, AppointmentId, CampusId, DepartmentId, DeviceId, OrderId, OrgId, RoomId, SpsId, Timestamp,
-    words,
+    AccessionNumber, AeTitle, AppointmentId, CampusId, DepartmentId, DeviceId, OrderId, OrgId, RoomId, SpsId,
+    Timestamp, words,
 };
 
 words! {
@@ -181,7 +181,10 @@ pub(crate) fn opening(hours: &[OpeningHours], day: Date, zone: &TimeZone) -> Vec
     let weekday = day.weekday().to_monday_one_offset();
     let at = |time: Time| {
         let minute = day.to_datetime(time);
-        zone.to_ambiguous_zoned(minute).compatible().ok().map(|z| Timestamp::from_micros(z.timestamp().as_microsecond()))
+        zone.to_ambiguous_zoned(minute)
+            .compatible()
+            .ok()
+            .map(|z| Timestamp::from_micros(z.timestamp().as_microsecond()))
     };
     let mut open: Vec<Busy> = hours
         .iter()
@@ -273,13 +276,7 @@ mod tests {
     #[test]
     fn free_time_starts_again_where_a_booking_ends() {
         let found = slots_between(busy(0, 60), 20, &[busy(10, 25)], 1, at(0));
-        assert_eq!(
-            found,
-            vec![
-                (at(0), at(25), Some(Refusal::Taken)),
-                (at(25), at(45), None),
-            ]
-        );
+        assert_eq!(found, vec![(at(0), at(25), Some(Refusal::Taken)), (at(25), at(45), None),]);
     }
 
     proptest! {

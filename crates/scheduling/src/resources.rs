@@ -41,7 +41,8 @@ pub async fn put_room(db: &Db, permit: &Permit<EditCatalogue>, room: &Room) -> R
     if !permit.scope().sees(room.org) {
         return Err(SchedulingError::RoomNotFound);
     }
-    let plain = |text: &str, max: usize| !text.is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control);
+    let plain =
+        |text: &str, max: usize| !text.is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control);
     if !plain(&room.code, 16) {
         return Err(SchedulingError::Invalid { field: "code" });
     }
@@ -71,7 +72,10 @@ pub async fn put_device(db: &Db, permit: &Permit<EditCatalogue>, device: &Device
     if device.name.is_empty() || device.name.chars().count() > 64 || device.name.chars().any(char::is_control) {
         return Err(SchedulingError::Invalid { field: "name" });
     }
-    if device.modality.is_empty() || device.modality.len() > 16 || !device.modality.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
+    if device.modality.is_empty()
+        || device.modality.len() > 16
+        || !device.modality.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    {
         return Err(SchedulingError::Invalid { field: "modality" });
     }
     if !(1..=100).contains(&device.capacity) {

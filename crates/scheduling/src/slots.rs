@@ -52,7 +52,10 @@ pub async fn slots(db: &Db, permit: &Permit<ReadSlots>, query: &SlotQuery) -> Re
         let hours = store::hours(db, device.id).await?;
         let room_name = rooms.get(&device.room).cloned().unwrap_or_default();
         for offset in 0..query.days {
-            let day = query.from.checked_add(i64::from(offset).days()).map_err(|_| SchedulingError::Invalid { field: "from" })?;
+            let day = query
+                .from
+                .checked_add(i64::from(offset).days())
+                .map_err(|_| SchedulingError::Invalid { field: "from" })?;
             let stretches = opening(&hours, day, &zone);
             let (Some(first), Some(last)) = (stretches.first(), stretches.last()) else { continue };
             let busy = store::busy(db, device.id, first.start, last.end, now).await?;
@@ -93,11 +96,7 @@ pub async fn appointment(db: &Db, scope: Scope, id: AppointmentId) -> Result<App
 }
 
 /// The order's present appointment, if it has one.
-pub async fn appointment_of(
-    db: &Db,
-    scope: Scope,
-    order: OrderId,
-) -> Result<Option<AppointmentRow>, SchedulingError> {
+pub async fn appointment_of(db: &Db, scope: Scope, order: OrderId) -> Result<Option<AppointmentRow>, SchedulingError> {
     Ok(store::appointments_of(db, scope, &[order]).await?.into_iter().next())
 }
 

@@ -165,7 +165,8 @@ fn hours_of(row: &Row) -> Result<OpeningHours, DbError> {
     Ok(OpeningHours { weekday, from: time_of(row.get("from_min")?)?, to: time_of(row.get("to_min")?)? })
 }
 
-const HOURS: &str = "SELECT weekday, from_min, to_min FROM device_hours WHERE device_id = $1 ORDER BY weekday, from_min";
+const HOURS: &str =
+    "SELECT weekday, from_min, to_min FROM device_hours WHERE device_id = $1 ORDER BY weekday, from_min";
 
 pub(crate) async fn hours(db: &Db, device: DeviceId) -> Result<Vec<OpeningHours>, DbError> {
     db.query(HOURS, params![device]).await?.iter().map(hours_of).collect()
@@ -309,8 +310,7 @@ pub(crate) async fn appointment_in(
     scope: Scope,
     id: AppointmentId,
 ) -> Result<Option<Appointment>, DbError> {
-    let sql =
-        format!("SELECT {APPOINTMENT} FROM appointments a WHERE a.id = $1 AND {}", scope_sql(scope, "a.org_id"));
+    let sql = format!("SELECT {APPOINTMENT} FROM appointments a WHERE a.id = $1 AND {}", scope_sql(scope, "a.org_id"));
     tx.query_opt(AssertSqlSafe(sql), params![id]).await?.as_ref().map(appointment_of_row).transpose()
 }
 
@@ -365,24 +365,14 @@ pub(crate) async fn calendar(
     db.query(AssertSqlSafe(sql), params![from, to, device]).await?.iter().map(row_of).collect()
 }
 
-pub(crate) async fn appointment(
-    db: &Db,
-    scope: Scope,
-    id: AppointmentId,
-) -> Result<Option<AppointmentRow>, DbError> {
-    let sql = format!(
-        "SELECT {APPOINTMENT}, {ROW_EXTRA} {ROW_FROM} WHERE a.id = $1 AND {}",
-        scope_sql(scope, "a.org_id")
-    );
+pub(crate) async fn appointment(db: &Db, scope: Scope, id: AppointmentId) -> Result<Option<AppointmentRow>, DbError> {
+    let sql =
+        format!("SELECT {APPOINTMENT}, {ROW_EXTRA} {ROW_FROM} WHERE a.id = $1 AND {}", scope_sql(scope, "a.org_id"));
     db.query_opt(AssertSqlSafe(sql), params![id]).await?.as_ref().map(row_of).transpose()
 }
 
 /// The last appointment of each order that was not given up.
-pub(crate) async fn appointments_of(
-    db: &Db,
-    scope: Scope,
-    orders: &[OrderId],
-) -> Result<Vec<AppointmentRow>, DbError> {
+pub(crate) async fn appointments_of(db: &Db, scope: Scope, orders: &[OrderId]) -> Result<Vec<AppointmentRow>, DbError> {
     if orders.is_empty() {
         return Ok(Vec::new());
     }
