@@ -99,8 +99,7 @@ pub async fn arrive(db: &Db, permit: &Permit<CheckIn>, arrival: Arrival) -> Resu
         reason: reason.unwrap_or_default().to_owned(),
     };
     store::insert(&mut tx, &entry, &place).await?;
-    let joined =
-        QueueJoined { ticket: entry.ticket.clone(), room: room.name.clone(), class: entry.class.to_string() };
+    let joined = QueueJoined { ticket: entry.ticket.clone(), room: room.name.clone(), class: entry.class.to_string() };
     record(&mut tx, permit, &step.about("queue_entry", entry.id), &joined).await?;
     tx.commit().await?;
     Ok(entry)

@@ -4,10 +4,10 @@ use crate::model::{Act, BEFORE_RETURNED, QueueEntry, QueueState};
 use crate::{CallPatients, FlowError, store};
 use mingying_access::record;
 use mingying_db::{Db, Tx};
+use mingying_events::About;
 use mingying_events::payload::flow::{
     QueueCalled, QueueDone, QueueEntered, QueueHeld, QueueLeft, QueueMoved, QueuePassed, QueueReturned,
 };
-use mingying_events::About;
 use mingying_kernel::{Action, DeviceId, Permit, QueueEntryId, RoomId, Timestamp};
 use mingying_orders::Step;
 

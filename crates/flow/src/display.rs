@@ -97,9 +97,8 @@ pub async fn display_view(db: &Db, permit: &Permit<ReadDisplays>, id: &str) -> R
             store::queue(db, scope, Some(*id), &[QueueState::Waiting, QueueState::Called], since, 500).await?;
         let ids: Vec<_> = entries.iter().map(|e| e.order).collect();
         let orders: Vec<Order> = mingying_orders::load_many(db, scope, &ids).await?;
-        let masked = |order| {
-            orders.iter().find(|o| o.id == order).map(|o| masked_name(&o.patient.name)).unwrap_or_default()
-        };
+        let masked =
+            |order| orders.iter().find(|o| o.id == order).map(|o| masked_name(&o.patient.name)).unwrap_or_default();
         let calling = entries
             .iter()
             .filter(|e| e.state == QueueState::Called)

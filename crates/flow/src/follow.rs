@@ -40,10 +40,7 @@ impl FollowExams {
     }
 
     async fn follow(&self, order: OrderId, topic: &str) -> Result<(), FlowError> {
-        let permit = self
-            .ctx
-            .permit::<crate::CallPatients>()
-            .map_err(|_| FlowError::Invalid { field: "permit" })?;
+        let permit = self.ctx.permit::<crate::CallPatients>().map_err(|_| FlowError::Invalid { field: "permit" })?;
         let mut tx = self.db.begin().await?;
         let Some(mut entry) = store::hold_open(&mut tx, order).await? else { return Ok(()) };
         match topic {

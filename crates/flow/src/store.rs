@@ -150,7 +150,8 @@ pub(crate) async fn set_rank(tx: &mut Tx, id: QueueEntryId, rank: i64, rank_at: 
 }
 
 pub(crate) async fn set_room(tx: &mut Tx, id: QueueEntryId, room: RoomId, device: DeviceId) -> Result<(), DbError> {
-    tx.execute("UPDATE queue_entries SET room_id = $1, device_id = $2 WHERE id = $3", params![room, device, id]).await?;
+    tx.execute("UPDATE queue_entries SET room_id = $1, device_id = $2 WHERE id = $3", params![room, device, id])
+        .await?;
     Ok(())
 }
 
@@ -201,7 +202,11 @@ pub(crate) async fn tickets(db: &Db, scope: Scope, orders: &[OrderId]) -> Result
         "SELECT order_id, ticket FROM queue_entries WHERE order_id IN ({list}) AND {} ORDER BY id",
         scope_sql(scope, "org_id")
     );
-    db.query(AssertSqlSafe(sql), params![]).await?.iter().map(|row| Ok((row.get("order_id")?, row.get("ticket")?))).collect()
+    db.query(AssertSqlSafe(sql), params![])
+        .await?
+        .iter()
+        .map(|row| Ok((row.get("order_id")?, row.get("ticket")?)))
+        .collect()
 }
 
 pub(crate) async fn insert_display(

@@ -40,12 +40,7 @@ pub(crate) async fn insert(tx: &mut Tx, message: &NewMessage<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(crate) async fn finish(
-    tx: &mut Tx,
-    id: MessageId,
-    order: Option<OrderId>,
-    now: Timestamp,
-) -> Result<(), DbError> {
+pub(crate) async fn finish(tx: &mut Tx, id: MessageId, order: Option<OrderId>, now: Timestamp) -> Result<(), DbError> {
     tx.execute(
         "UPDATE hl7_messages SET state = 'done', order_id = COALESCE($1, order_id), error_code = NULL, error_at = NULL, \
          attempts = attempts + 1, finished_at = $2 WHERE id = $3",
@@ -83,7 +78,11 @@ pub(crate) async fn already_done(db: &Db, peer: &str, control_id: &str, hash: &s
 }
 
 /// The message sent to `peer` for `event`, if there is one.
-pub(crate) async fn sent_for(db: &Db, event: EventId, peer: &str) -> Result<Option<(MessageId, MessageState)>, DbError> {
+pub(crate) async fn sent_for(
+    db: &Db,
+    event: EventId,
+    peer: &str,
+) -> Result<Option<(MessageId, MessageState)>, DbError> {
     let row = db
         .query_opt(
             "SELECT id, state FROM hl7_messages WHERE event_id = $1 AND peer = $2 AND direction = 'out'",
@@ -93,7 +92,8 @@ pub(crate) async fn sent_for(db: &Db, event: EventId, peer: &str) -> Result<Opti
     row.map(|row| Ok((row.get("id")?, MessageState::parse(&row.get::<String>("state")?)))).transpose()
 }
 
-const COLUMNS: &str = "id, direction, peer, kind, control_id, state, error_code, error_at, order_id, attempts, received_at";
+const COLUMNS: &str =
+    "id, direction, peer, kind, control_id, state, error_code, error_at, order_id, attempts, received_at";
 
 fn message(row: &Row) -> Result<MessageRow, DbError> {
     Ok(MessageRow {
@@ -155,22 +155,25 @@ pub struct Receiver {
 }
 
 pub(crate) async fn receivers(db: &Db) -> Result<Vec<Receiver>, DbError> {
-    db.query("SELECT name, host, port, application, facility, charset, tls, active FROM hl7_receivers ORDER BY name", params![])
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(Receiver {
-                name: row.get("name")?,
-                host: row.get("host")?,
-                port: row.get("port")?,
-                application: row.get("application")?,
-                facility: row.get("facility")?,
-                charset: Charset::parse(&row.get::<String>("charset")?).unwrap_or(Charset::Utf8),
-                tls: row.get("tls")?,
-                active: row.get("active")?,
-            })
+    db.query(
+        "SELECT name, host, port, application, facility, charset, tls, active FROM hl7_receivers ORDER BY name",
+        params![],
+    )
+    .await?
+    .iter()
+    .map(|row| {
+        Ok(Receiver {
+            name: row.get("name")?,
+            host: row.get("host")?,
+            port: row.get("port")?,
+            application: row.get("application")?,
+            facility: row.get("facility")?,
+            charset: Charset::parse(&row.get::<String>("charset")?).unwrap_or(Charset::Utf8),
+            tls: row.get("tls")?,
+            active: row.get("active")?,
         })
-        .collect()
+    })
+    .collect()
 }
 
 pub(crate) async fn put_receiver(tx: &mut Tx, receiver: &Receiver) -> Result<(), DbError> {

@@ -92,10 +92,7 @@ pub struct Directory {
 
 /// Organization, campuses, departments, rooms, devices and catalogue.
 #[utoipa::path(get, path = "/directory", tag = "directory", responses((status = 200, body = Directory)))]
-async fn get_directory(
-    Allowed(permit): Allowed<ReadCatalogue>,
-    State(app): State<App>,
-) -> ApiResult<Json<Directory>> {
+async fn get_directory(Allowed(permit): Allowed<ReadCatalogue>, State(app): State<App>) -> ApiResult<Json<Directory>> {
     let found = mingying_scheduling::directory(&app.db, &permit).await?;
     let zone = mingying_scheduling::facility_zone(&app.db, found.org.id).await?;
     Ok(Json(Directory {

@@ -124,18 +124,14 @@ async fn list_messages(
     State(app): State<App>,
     ApiQuery(query): ApiQuery<MessageQuery>,
 ) -> ApiResult<Json<Messages>> {
-    let state = query
-        .state
-        .map(|text| MessageState::from_text(&text).ok_or_else(|| ApiError::invalid("state")))
-        .transpose()?;
+    let state =
+        query.state.map(|text| MessageState::from_text(&text).ok_or_else(|| ApiError::invalid("state"))).transpose()?;
     let direction = query
         .direction
         .map(|text| Direction::parse(&text).ok_or_else(|| ApiError::invalid("direction")))
         .transpose()?;
-    let before = query
-        .cursor
-        .map(|text| text.parse::<MessageId>().map_err(|_| ApiError::invalid("cursor")))
-        .transpose()?;
+    let before =
+        query.cursor.map(|text| text.parse::<MessageId>().map_err(|_| ApiError::invalid("cursor"))).transpose()?;
     let limit = query.limit.unwrap_or(50).clamp(1, 200);
     let rows = mingying_mllp::list(&app.db, &permit, state, direction, before, limit).await?;
     let next = if rows.len() == limit as usize { rows.last().map(|row| row.id.to_string()) } else { None };

@@ -204,8 +204,7 @@ async fn move_appointment(
     ApiPath(id): ApiPath<AppointmentId>,
     ApiJson(body): ApiJson<MoveRequest>,
 ) -> ApiResult<Json<Appointment>> {
-    let made =
-        mingying_scheduling::move_to(&app.db, &permit, id, body.device_id, start(&body.start)?).await?;
+    let made = mingying_scheduling::move_to(&app.db, &permit, id, body.device_id, start(&body.start)?).await?;
     shown(&app, permit.scope(), made.id).await
 }
 
