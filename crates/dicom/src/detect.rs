@@ -23,8 +23,7 @@ pub(crate) fn utf8_under_gb(bytes: &[u8]) -> Option<String> {
         return None;
     }
     let (as_gb, broken) = GB18030.decode_without_bom_handling(bytes);
-    let common_as_gb = common_share(&as_gb);
-    (broken || common_share(text) > common_as_gb).then(|| text.to_owned())
+    (broken || usualness(text) > usualness(&as_gb)).then(|| text.to_owned())
 }
 
 /// The reading as GB18030, when it is convincing: valid, mostly common characters, and not what Latin-1 text with its
@@ -94,12 +93,19 @@ impl Rank {
     }
 }
 
-fn common_share(text: &str) -> f64 {
-    let marked: Vec<Rank> = text.chars().filter(|c| !c.is_ascii()).map(Rank::of).collect();
-    if marked.is_empty() {
-        return 0.0;
-    }
-    marked.iter().filter(|r| **r == Rank::Common).count() as f64 / marked.len() as f64
+/// How usual the characters beyond ASCII are, from 0 to 1.
+fn usualness(text: &str) -> f64 {
+    let weights: Vec<f64> = text
+        .chars()
+        .filter(|c| !c.is_ascii())
+        .map(|c| match Rank::of(c) {
+            Rank::Common => 1.0,
+            Rank::Second => 0.8,
+            Rank::Symbol => 0.5,
+            Rank::Rare => 0.0,
+        })
+        .collect();
+    if weights.is_empty() { 0.0 } else { weights.iter().sum::<f64>() / weights.len() as f64 }
 }
 
 fn is_han(c: char) -> bool {

@@ -4,6 +4,7 @@
 //! allocation, and never panics.
 
 mod charset;
+mod data_set;
 mod detect;
 mod iso2022;
 pub mod part10;
@@ -13,6 +14,7 @@ pub mod pinyin;
 pub mod render;
 
 pub use charset::{Charset, Term, Unencodable, decode_text, encode_text, honours_charset};
+pub use data_set::{DataSetError, Limits, declare_utf8, read_data_set};
 pub use peek::{Peek, peek, vr_of};
 pub use person_name::{NameGroup, PersonName};
 pub use pinyin::{name_initials, name_latin};

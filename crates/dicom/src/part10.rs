@@ -141,7 +141,7 @@ mod tests {
     fn other_files_are_refused() {
         assert_eq!(read_header(&[0; 200]), Err(Part10Error::NotDicom));
         let mut broken = write_header("1", "2", "3", None);
-        broken[140] = b'?';
+        broken[136] = b'?';
         broken.extend([0; 16]);
         assert!(read_header(&broken).is_err());
     }

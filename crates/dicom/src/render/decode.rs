@@ -219,16 +219,16 @@ fn jpeg2000(image: &ImageAttributes, frame: &[u8]) -> Result<Decoded, RenderErro
     if planes.len() != usize::from(image.samples) || planes.iter().any(|(plane, _)| plane.len() < pixels) {
         return Err(RenderError::Damaged("number of components"));
     }
-    // The decoder shifts signed components as if they were unsigned.
-    let shift = |depth: u8| if j2k_is_signed(frame) { 1i32 << (depth.clamp(1, 31) - 1) } else { 0 };
+    // The decoder shifts signed components as if they were unsigned; lossy values may overshoot their range. Where the
+    // codestream and the header disagree about the sign, the bits are what counts.
+    let signed = j2k_is_signed(frame);
     let samples = (0..pixels).flat_map(|pixel| {
-        planes
-            .iter()
-            .map(move |(plane, depth)| plane.get(pixel).map_or(0, |value| value.round() as i32) - shift(*depth))
+        planes.iter().map(move |(plane, depth)| {
+            let top = 1i64 << (*depth).clamp(1, 31);
+            let value = plane.get(pixel).map_or(0, |value| value.round() as i64).clamp(0, top - 1);
+            (if signed { value - top / 2 } else { value }) as i32
+        })
     });
-    let top = (1i64 << image.bits_stored.min(31)) - 1;
-    let (low, high) = if image.signed { (-(top + 1) / 2, top / 2) } else { (0, top) };
-    let samples = samples.map(|s| i64::from(s).clamp(low, high) as i32);
     Ok(Decoded { bytes: pack(image, samples), is_rgb: image.photometric == Photometric::YbrCodec })
 }
 
