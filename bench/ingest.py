@@ -62,11 +62,13 @@ class Mingying:
         self.process = subprocess.Popen(
             [os.environ["MINGYING_BIN"], "serve", "--data-dir", self.dir, "--http", "127.0.0.1:18480",
              "--dimse", "127.0.0.1:11480", "--hl7", "127.0.0.1:12480"],
-            env=environment | {"MINGYING_DIMSE_ACCEPT_ANY_FROM_LOOPBACK": "true"},
-            stdout=self.log, stderr=self.log)
+            env=environment, stdout=self.log, stderr=self.log)
         for _ in range(600):
             try:
                 if urllib.request.urlopen("http://127.0.0.1:18480/health/ready", timeout=1).status == 200:
+                    subprocess.run([os.environ["MINGYING_BIN"], "peer", "add", "--data-dir", self.dir, "--aet", "BENCH",
+                                    "--host", "127.0.0.1", "--port", "11499"], check=True, env=environment,
+                                   stdout=subprocess.DEVNULL)
                     return str(self.process.pid)
             except OSError:
                 time.sleep(0.05)

@@ -38,7 +38,7 @@ class Server:
     def __init__(self, binary, folder, database):
         self.binary, self.folder, self.database = binary, folder, database
         self.http, self.dimse, self.hl7 = free_port(), free_port(), free_port()
-        self.environment = dict(os.environ, MINGYING_DIMSE_ACCEPT_ANY_FROM_LOOPBACK="true")
+        self.environment = dict(os.environ)
         if database:
             self.environment["MINGYING_DATABASE"] = database
         self.log = open(os.path.join(folder, "..", "server.log"), "a")
@@ -84,7 +84,8 @@ def main():
     os.makedirs(folder)
     server = Server(options.binary, folder, options.database)
     server.start()
-    token = server.run("user", "token", "--data-dir", folder, "--name", "crash", "--role", "machine").strip().split()[-1]
+    server.run("peer", "add", "--data-dir", folder, "--aet", "CRASHTEST", "--host", "127.0.0.1", "--port", "11113")
+    token = server.run("user", "token", "CRASHTEST", "--data-dir", folder).strip().split()[-1]
     headers = {"Authorization": f"Bearer {token}"}
     acked_total = 0
     known = {}
