@@ -8,10 +8,8 @@ use crate::store;
 use crate::{Archive, ArchiveError};
 use bytes::{Bytes, BytesMut};
 use dicom_object::InMemDicomObject;
-use dicom_transfer_syntax_registry::entries::{
-    EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN,
-};
 use mingying_blob::{BlobError, Blobs};
+use mingying_dicom::Limits;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -201,14 +199,9 @@ fn header_bytes(blobs: &Blobs, instance: &InstanceRef) -> Result<Vec<u8>, Archiv
     Ok(blobs.read_blocking(instance.location, head, len)?)
 }
 
+/// Texts come out as Unicode, whatever the object says it was written in.
 fn parse(bytes: &[u8], instance: &InstanceRef) -> Result<InMemDicomObject, ArchiveError> {
-    let encoding = Encoding::of(&instance.transfer_syntax);
-    let read = if encoding.implicit {
-        InMemDicomObject::read_dataset_with_ts(bytes, &IMPLICIT_VR_LITTLE_ENDIAN.erased())
-    } else if encoding.big_endian {
-        InMemDicomObject::read_dataset_with_ts(bytes, &EXPLICIT_VR_BIG_ENDIAN.erased())
-    } else {
-        InMemDicomObject::read_dataset_with_ts(bytes, &EXPLICIT_VR_LITTLE_ENDIAN.erased())
-    };
-    read.map_err(|_| ArchiveError::Unreadable("header"))
+    // Deflated headers have been inflated, and are explicit VR little endian then.
+    let syntax = if deflated(instance) { "1.2.840.10008.1.2.1" } else { instance.transfer_syntax.as_str() };
+    mingying_dicom::read_data_set(bytes, syntax, Limits::default()).map_err(|_| ArchiveError::Unreadable("header"))
 }
