@@ -62,12 +62,15 @@ async fn matches(
     Ok((identifier, found.into_iter().filter(|item| keys.admits(item)).collect()))
 }
 
+/// First and last; an open end is `None`.
+type Range<T> = (Option<T>, Option<T>);
+
 /// The matching keys of an identifier.
 #[derive(Debug)]
 struct Keys {
     query: WorklistQuery,
     /// Date and time are matched each by itself (PS3.4 C.2.2.2.5, without combined matching).
-    times: Option<(Time, Time)>,
+    times: Range<Time>,
 }
 
 impl Keys {
@@ -79,13 +82,12 @@ impl Keys {
             let text = set.text(tag);
             (!text.is_empty() && text != "*").then(|| text.to_owned())
         };
-        let dates = range(step.text(tags::SCHEDULED_PROCEDURE_STEP_START_DATE), date, Date::MIN, Date::MAX)?;
-        let times = range(step.text(tags::SCHEDULED_PROCEDURE_STEP_START_TIME), time, Time::MIN, Time::MAX)?;
+        let (first, last) = range(step.text(tags::SCHEDULED_PROCEDURE_STEP_START_DATE), date)?;
         let query = WorklistQuery {
             station_aet: key(step, tags::SCHEDULED_STATION_AE_TITLE),
             modality: key(step, tags::MODALITY),
-            from: dates.map(|(from, _)| from.to_datetime(Time::MIN)),
-            to: dates.map(|(_, to)| to.to_datetime(Time::MAX)),
+            from: first.map(|day| day.to_datetime(Time::MIN)),
+            to: last.map(|day| day.to_datetime(Time::MAX)),
             patient_name: key(identifier, tags::PATIENT_NAME),
             patient_id: key(identifier, tags::PATIENT_ID),
             accession: key(identifier, tags::ACCESSION_NUMBER),
@@ -94,26 +96,30 @@ impl Keys {
             procedure_id: key(identifier, tags::REQUESTED_PROCEDURE_ID),
             limit: Some(MAX_ITEMS),
         };
-        Some(Self { query, times })
+        Some(Self { query, times: range(step.text(tags::SCHEDULED_PROCEDURE_STEP_START_TIME), time)? })
     }
 
     fn admits(&self, item: &WorklistItem) -> bool {
-        self.times.is_none_or(|(from, to)| (from..=to).contains(&item.start_local.time()))
+        let (first, last) = self.times;
+        let at = item.start_local.time();
+        first.is_none_or(|first| first <= at) && last.is_none_or(|last| at <= last)
     }
 }
 
-/// `A`, `A-B`, `A-`, `-B`, or empty for all (PS3.4 C.2.2.2.5). The outer `None` stands for a value that is neither.
-#[allow(clippy::option_option)]
-fn range<T: Copy>(text: &str, parse: impl Fn(&str) -> Option<(T, T)>, min: T, max: T) -> Option<Option<(T, T)>> {
+/// `A`, `A-B`, `A-`, `-B`, or empty for all (PS3.4 C.2.2.2.5); `None` for a value that is neither.
+fn range<T>(text: &str, parse: impl Fn(&str) -> Option<(T, T)>) -> Option<Range<T>> {
     if text.is_empty() || text == "*" {
-        return Some(None);
+        return Some((None, None));
     }
-    let Some((from, to)) = text.split_once('-') else {
-        return parse(text).map(Some);
+    let Some((first, last)) = text.split_once('-') else {
+        let (first, last) = parse(text)?;
+        return Some((Some(first), Some(last)));
     };
-    let from = if from.trim().is_empty() { min } else { parse(from.trim())?.0 };
-    let to = if to.trim().is_empty() { max } else { parse(to.trim())?.1 };
-    Some(Some((from, to)))
+    let end = |text: &str| match text.trim() {
+        "" => Some(None),
+        text => parse(text).map(Some),
+    };
+    Some((end(first)?.map(|(first, _)| first), end(last)?.map(|(_, last)| last)))
 }
 
 /// A DA value, as the first and last day that it stands for; the old form with dots is read too.

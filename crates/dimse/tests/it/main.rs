@@ -6,5 +6,6 @@ mod find;
 mod hostile;
 mod retrieve;
 mod station;
+mod steps;
 mod storage;
 mod window;

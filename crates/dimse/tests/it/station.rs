@@ -70,6 +70,15 @@ impl Station {
         Self { port, db: test.db.clone(), archive, clock, dimse, stop, serving, test }
     }
 
+    /// The organization that owns what happens here.
+    pub async fn put_org(&self) -> OrgId {
+        let org = mingying_access::Org { id: OrgId::new(), name: "明影医院".to_owned(), name_en: "Mingying".to_owned() };
+        let mut tx = self.db.begin().await.unwrap();
+        mingying_access::put_org(&mut tx, &org).await.unwrap();
+        tx.commit().await.unwrap();
+        org.id
+    }
+
     pub fn dir(&self) -> &Path {
         self.test.dir.path()
     }
