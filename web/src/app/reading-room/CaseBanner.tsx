@@ -32,7 +32,9 @@ export function CaseBanner({ order, patient, onNext }: Props) {
       <span className={css.bannerItem}>
         <span className={css.modality}>{order.modality}</span>{" "}
         {order.items
-          .map((item) => `${named(item, i18n.language)}${item.side === null ? "" : ` ${t(`common:side.${item.side}`)}`}`)
+          .map(
+            (item) => `${named(item, i18n.language)}${item.side === null ? "" : ` ${t(`common:side.${item.side}`)}`}`,
+          )
           .join(t("join"))}
       </span>
       <span className="mono">{order.accession}</span>

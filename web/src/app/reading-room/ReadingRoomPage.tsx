@@ -80,7 +80,10 @@ function Room({ reading }: { reading: Reading }) {
   const { order, patient, studies, priors } = reading;
   const { detached, detach, bringBack, insert: insertThere } = useDetached(order.id);
   const series = studies.flatMap(seriesOf);
-  const measured = useMeasurements([...studies.map((study) => study.study_uid), ...priors.map((prior) => prior.study_uid)]);
+  const measured = useMeasurements([
+    ...studies.map((study) => study.study_uid),
+    ...priors.map((prior) => prior.study_uid),
+  ]);
 
   const wants = { draft: may("report.draft", "report.initial"), audit: may("report.audit") };
   const worker = wants.draft || wants.audit;

@@ -25,7 +25,9 @@ export function ReportPane({ reading, onDone, onDetach, ref }: Props) {
   const queries = useQueryClient();
   const { order, report } = reading;
   const adopt = (next: Report): void => {
-    queries.setQueryData(readingQuery(order.id).queryKey, (old) => (old === undefined ? old : { ...old, report: next }));
+    queries.setQueryData(readingQuery(order.id).queryKey, (old) =>
+      old === undefined ? old : { ...old, report: next },
+    );
     void queries.invalidateQueries({ queryKey: ["reading", "list"] });
   };
   const open = useMutation({ mutationFn: () => reports.open(order.id), onSuccess: adopt });

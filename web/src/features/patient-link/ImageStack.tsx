@@ -65,7 +65,8 @@ function Stack({ token, series, onEnded }: { token: string; series: PatientViewS
     if (loaded !== at) return;
     for (let distance = 1; distance <= AHEAD; distance += 1) {
       for (const index of [at + distance, at - distance]) {
-        if (index >= 0 && index < total) new Image().src = url(path`/p/${token}/series/${series.series_uid}/${`${index}.jpg`}`);
+        if (index >= 0 && index < total)
+          new Image().src = url(path`/p/${token}/series/${series.series_uid}/${`${index}.jpg`}`);
       }
     }
   }, [loaded, at, total, token, series.series_uid]);
@@ -169,7 +170,15 @@ function Stack({ token, series, onEnded }: { token: string; series: PatientViewS
 
 function Arrow({ up = false }: { up?: boolean }) {
   return (
-    <svg width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="2.5" aria-hidden="true">
+    <svg
+      width="24"
+      height="24"
+      viewBox="0 0 24 24"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth="2.5"
+      aria-hidden="true"
+    >
       <path d={up ? "M15 5l-7 7 7 7" : "M9 5l7 7-7 7"} />
     </svg>
   );

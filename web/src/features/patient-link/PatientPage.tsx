@@ -69,7 +69,8 @@ export function PatientPage({ token }: { token: string }) {
     }
   };
 
-  const hospital = stage.at === "open" ? (language === "en-US" ? stage.view.hospital_en : stage.view.hospital) : t("brand");
+  const hospital =
+    stage.at === "open" ? (language === "en-US" ? stage.view.hospital_en : stage.view.hospital) : t("brand");
   return (
     <div className={css.page}>
       <header className={css.head}>
@@ -94,7 +95,9 @@ export function PatientPage({ token }: { token: string }) {
           </p>
         )}
         {stage.at === "open" && <ReportView token={token} view={stage.view} onEnded={ended} />}
-        {stage.at === "gate" && <GateView stage={stage} busy={busy} onUnlock={unlock} onRetry={() => void load(false)} />}
+        {stage.at === "gate" && (
+          <GateView stage={stage} busy={busy} onUnlock={unlock} onRetry={() => void load(false)} />
+        )}
       </main>
       {idle && (
         <div className={css.toast} role="alertdialog" aria-label={t("idle.title")}>
@@ -121,7 +124,12 @@ function GateView({ stage, busy, onUnlock, onRetry }: GateProps) {
   const { gate } = stage;
   if (gate === "form" || gate === "mismatch" || gate === "throttled") {
     return (
-      <UnlockForm gate={gate} ended={stage.ended} busy={busy} onUnlock={(birth, last4) => void onUnlock(birth, last4)} />
+      <UnlockForm
+        gate={gate}
+        ended={stage.ended}
+        busy={busy}
+        onUnlock={(birth, last4) => void onUnlock(birth, last4)}
+      />
     );
   }
   return (

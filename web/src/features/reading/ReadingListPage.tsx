@@ -50,7 +50,11 @@ export function ReadingListPage() {
     <PageFrame
       title={t("list.title")}
       fill
-      aside={live === "lost" && list.dataUpdatedAt > 0 ? t("list.old", { time: stamp(new Date(list.dataUpdatedAt).toISOString()) }) : undefined}
+      aside={
+        live === "lost" && list.dataUpdatedAt > 0
+          ? t("list.old", { time: stamp(new Date(list.dataUpdatedAt).toISOString()) })
+          : undefined
+      }
       actions={
         <>
           <Input.Search
@@ -108,7 +112,12 @@ export function ReadingListPage() {
           more={list.hasNextPage}
           loadingMore={list.isFetchingNextPage}
           onMore={() => void list.fetchNextPage()}
-          filtered={filter.q !== undefined || filter.modality !== undefined || filter.priority !== undefined || filter.state !== undefined}
+          filtered={
+            filter.q !== undefined ||
+            filter.modality !== undefined ||
+            filter.priority !== undefined ||
+            filter.state !== undefined
+          }
           onClear={() => {
             setText("");
             set({ group: undefined, modality: undefined, priority: undefined });
@@ -190,7 +199,11 @@ function Rows({ incoming, more, loadingMore, onMore, filtered, onClear }: RowsPr
 
   if (rows.length === 0) {
     return filtered ? (
-      <Empty title={t("list.none")} hint={t("list.none_hint")} action={<Button onClick={onClear}>{t("list.clear")}</Button>} />
+      <Empty
+        title={t("list.none")}
+        hint={t("list.none_hint")}
+        action={<Button onClick={onClear}>{t("list.clear")}</Button>}
+      />
     ) : (
       <Empty title={t("list.empty")} hint={t("list.empty_hint")} />
     );

@@ -183,7 +183,12 @@ function LinkDialog({ study, onClose }: { study: UnmatchedStudy; onClose: () => 
             </section>
           </div>
           {differences > 0 && (
-            <Alert className={css.reason} type="warning" showIcon title={t("unmatched.differs", { count: differences })} />
+            <Alert
+              className={css.reason}
+              type="warning"
+              showIcon
+              title={t("unmatched.differs", { count: differences })}
+            />
           )}
         </>
       )}

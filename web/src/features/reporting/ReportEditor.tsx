@@ -139,7 +139,9 @@ export function ReportEditor({ report, userId, modality, bodyPart, mayShare, onC
           {extra}
         </span>
       </header>
-      {base.locked_by !== null && !editable && <Alert type="info" showIcon title={t("locked", { name: base.locked_by })} />}
+      {base.locked_by !== null && !editable && (
+        <Alert type="info" showIcon title={t("locked", { name: base.locked_by })} />
+      )}
       {base.opinion !== null && base.opinion !== "" && (
         <Alert type="warning" showIcon title={t("opinion")} description={base.opinion} />
       )}
@@ -210,9 +212,7 @@ function SaveState({ handle, editable }: { handle: DraftHandle; editable: boolea
   const failed = draft.phase === "offline";
   return (
     <span className={failed ? css.saveFailed : css.dim} role="status" data-save={draft.phase}>
-      {failed
-        ? t("save.failed", { reason: problemText(t, draft.problem) })
-        : t(`save.${draft.phase}`, { time })}
+      {failed ? t("save.failed", { reason: problemText(t, draft.problem) }) : t(`save.${draft.phase}`, { time })}
     </span>
   );
 }

@@ -153,5 +153,8 @@ function printCode(svg: string, address: string, title: string): void {
   target.body.style.cssText = "font-family:sans-serif;text-align:center;overflow-wrap:anywhere";
   target.body.append(heading, code, link);
   view.addEventListener("afterprint", () => frame.remove(), { once: true });
-  void code.decode().then(() => view.print(), () => frame.remove());
+  void code.decode().then(
+    () => view.print(),
+    () => frame.remove(),
+  );
 }

@@ -78,7 +78,11 @@ function Versions({ report, versions }: { report: Report; versions: readonly Rep
           <Select value={to} options={options} onChange={setTo} aria-label={t("versions.to")} />
         </div>
       )}
-      {from === to ? shown !== undefined && <Plain version={shown} /> : <Compared reportId={report.id} from={from} to={to} />}
+      {from === to ? (
+        shown !== undefined && <Plain version={shown} />
+      ) : (
+        <Compared reportId={report.id} from={from} to={to} />
+      )}
       {shown !== undefined && shown.hash !== "" && (
         <p className={`${css.dim} mono ${css.hash}`}>{t("versions.hash", { hash: shown.hash })}</p>
       )}

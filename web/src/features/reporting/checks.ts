@@ -20,7 +20,10 @@ export function checksOf(error: unknown): Checks | null {
   const found = (typeof list === "string" ? list.split(/\s+/) : [])
     .map((entry) => entry.split(":"))
     .filter((parts) => parts[0] !== undefined && parts[0] !== "")
-    .map(([code = "", section = ""]) => ({ code, section: SECTIONS.find((known) => known === section) ?? "impression" }));
+    .map(([code = "", section = ""]) => ({
+      code,
+      section: SECTIONS.find((known) => known === section) ?? "impression",
+    }));
   const { blocking } = problem.params;
   return { found, blocking: blocking === true || blocking === "true" };
 }

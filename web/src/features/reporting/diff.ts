@@ -17,7 +17,8 @@ export function diffText(from: string, to: string): DiffPart[] {
   let head = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head += 1;
   let tail = 0;
-  while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
+  while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail])
+    tail += 1;
   const parts: DiffPart[] = [];
   push(parts, "equal", a.slice(0, head));
   middle(parts, a.slice(head, a.length - tail), b.slice(head, b.length - tail));

@@ -99,7 +99,10 @@ export function useDraft(report: Report, userId: string, onSaved: (report: Repor
       return undefined;
     }
     const { text, base } = draft;
-    const timer = setTimeout(() => keep(localStorage, base.id, userId, { text, rev: base.rev, at: Date.now() }), KEEP_MS);
+    const timer = setTimeout(
+      () => keep(localStorage, base.id, userId, { text, rev: base.rev, at: Date.now() }),
+      KEEP_MS,
+    );
     return () => clearTimeout(timer);
   }, [draft, userId]);
 

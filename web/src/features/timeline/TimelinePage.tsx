@@ -27,7 +27,10 @@ const timelineQuery = (orderId: string) =>
       let cursor: string | null = null;
       // A case has tens of events; pages only bound the answer.
       do {
-        const page: Page<TimelineEvent> = await api.get(path`/orders/${orderId}/timeline`, { query: { cursor }, signal });
+        const page: Page<TimelineEvent> = await api.get(path`/orders/${orderId}/timeline`, {
+          query: { cursor },
+          signal,
+        });
         events.push(...page.items);
         cursor = page.next;
       } while (cursor !== null);
@@ -64,7 +67,8 @@ export function TimelinePage() {
             <Link to="/orders/$orderId" params={{ orderId }} className="mono">
               {order.data.accession}
             </Link>{" "}
-            {order.data.items.map((item) => named(item, i18n.language)).join(t("join"))} <ExamTag state={order.data.state} />
+            {order.data.items.map((item) => named(item, i18n.language)).join(t("join"))}{" "}
+            <ExamTag state={order.data.state} />
           </>
         )
       }

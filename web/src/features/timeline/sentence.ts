@@ -41,9 +41,11 @@ export function sentenceOf(t: Translate, event: TimelineEvent): Sentence {
     const details = fields.filter(([, shown]) => shown !== "").map(([field, shown]) => [field, shown] as const);
     return { text: t("unknown", { topic: event.topic }), details };
   }
+  // Fields that this server does not send leave a dash, not the name of a parameter.
+  const told = text.replace(/\{\{\w+\}\}/g, "–");
   // Reasons are written by people and end the sentence, whatever the topic.
   const reason = parameters["reason"] ?? "";
-  return { text: reason === "" ? text : t("with_reason", { text, reason }), details: [] };
+  return { text: reason === "" ? told : t("with_reason", { text: told, reason }), details: [] };
 }
 
 export interface DayGroup {
@@ -54,7 +56,10 @@ export interface DayGroup {
 /** Events in the order of what happened, parted by the facility's days. */
 export function groupByDay(events: readonly TimelineEvent[]): DayGroup[] {
   const sorted = [...events].sort(
-    (a, b) => a.occurred_at.localeCompare(b.occurred_at) || a.recorded_at.localeCompare(b.recorded_at) || a.id.localeCompare(b.id),
+    (a, b) =>
+      a.occurred_at.localeCompare(b.occurred_at) ||
+      a.recorded_at.localeCompare(b.recorded_at) ||
+      a.id.localeCompare(b.id),
   );
   const groups: { day: string; events: TimelineEvent[] }[] = [];
   for (const event of sorted) {

@@ -51,9 +51,7 @@ function read(entry: Types.Annotation): Measurement | null {
     ...(finite(stats.length) ? { length: { value: stats.length, unit: stats.unit ?? "px" } } : {}),
     ...(finite(stats.angle) ? { angle: stats.angle } : {}),
     ...(finite(stats.area) ? { area: { value: stats.area, unit: stats.areaUnit ?? "px²" } } : {}),
-    ...(finite(mean)
-      ? { value: { mean, unit, ...(finite(stats.stdDev) ? { deviation: stats.stdDev } : {}) } }
-      : {}),
+    ...(finite(mean) ? { value: { mean, unit, ...(finite(stats.stdDev) ? { deviation: stats.stdDev } : {}) } } : {}),
   };
 }
 

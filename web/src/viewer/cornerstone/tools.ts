@@ -18,16 +18,7 @@ import {
 } from "@cornerstonejs/tools";
 
 export type ToolName =
-  | "scroll"
-  | "window"
-  | "zoom"
-  | "pan"
-  | "length"
-  | "angle"
-  | "ellipse"
-  | "rectangle"
-  | "freehand"
-  | "probe";
+  "scroll" | "window" | "zoom" | "pan" | "length" | "angle" | "ellipse" | "rectangle" | "freehand" | "probe";
 
 const CORNERSTONE_NAME: Record<ToolName, string> = {
   scroll: StackScrollTool.toolName,
@@ -67,8 +58,12 @@ export function registerTools(): void {
     addTool(tool);
   }
   // Yellow on black is read at 13:1, and dashed links stay apart from anatomy.
-  annotation.config.style.setDefaultToolStyles({
+  const { style } = annotation.config;
+  const defaults = style.getDefaultToolStyles();
+  style.setDefaultToolStyles({
+    ...defaults,
     global: {
+      ...defaults.global,
       color: "rgb(255, 222, 89)",
       colorHighlighted: "rgb(92, 230, 160)",
       colorSelected: "rgb(92, 230, 160)",
@@ -81,7 +76,7 @@ export function registerTools(): void {
       textBoxLinkLineWidth: "1",
       textBoxBackground: "rgba(0, 0, 0, 0.55)",
     },
-  } as Parameters<typeof annotation.config.style.setDefaultToolStyles>[0]);
+  } as Parameters<typeof style.setDefaultToolStyles>[0]);
 }
 
 /** Words in the text boxes of measurements; they follow the language of the page. */

@@ -6,7 +6,14 @@ import { removeSelected } from "../cornerstone/measurements";
 import type { OpenSeries } from "../cornerstone/registry";
 import { holdSeries, releaseSeries } from "../cornerstone/series";
 import { drawsOnCpu, setUpCornerstone } from "../cornerstone/setup";
-import { bindTools, dropToolGroup, makeToolGroup, setReferenceLines, type Group, type ToolName } from "../cornerstone/tools";
+import {
+  bindTools,
+  dropToolGroup,
+  makeToolGroup,
+  setReferenceLines,
+  type Group,
+  type ToolName,
+} from "../cornerstone/tools";
 import { isMirrored, sideLetters, type Cosines, type SideLetters, type Vector } from "../model/orientation";
 import { presetByKey, windowOf, windowRange, type HeaderWindow } from "../model/presets";
 import { mayMirror } from "../model/safety";
@@ -335,9 +342,7 @@ export class ViewerSession extends Store<ViewState> {
     const viewport = this.viewport(at);
     if (viewport === null || !mayMirror(this.state.panes[at]?.ref?.modality ?? "")) return false;
     const { flipHorizontal = false, flipVertical = false } = viewport.getCamera();
-    viewport.setCamera(
-      axis === "horizontal" ? { flipHorizontal: !flipHorizontal } : { flipVertical: !flipVertical },
-    );
+    viewport.setCamera(axis === "horizontal" ? { flipHorizontal: !flipHorizontal } : { flipVertical: !flipVertical });
     viewport.render();
     this.readPane(at);
     return true;
@@ -490,7 +495,8 @@ function viewportId(at: number): string {
 }
 
 function codeOf(error: unknown): string {
-  if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string") return error.code;
+  if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string")
+    return error.code;
   return "viewer.load_failed";
 }
 

@@ -28,11 +28,7 @@ export function measurementText(t: TFunction<"viewer">, entry: Measurement): str
   return parts.join(t("measure.join"));
 }
 
-export function measurementSentence(
-  t: TFunction<"viewer">,
-  entry: Measurement,
-  series: readonly SeriesRef[],
-): string {
+export function measurementSentence(t: TFunction<"viewer">, entry: Measurement, series: readonly SeriesRef[]): string {
   return t("measure.sentence", { text: measurementText(t, entry), place: placeText(t, entry, series) });
 }
 

@@ -40,7 +40,9 @@ export function Overlay({ pane, mode, subject }: Props) {
               </div>
             </>
           )}
-          {subject.prior === true && <div className={css.priorMark}>{t("overlay.prior", { date: subject.studyDate })}</div>}
+          {subject.prior === true && (
+            <div className={css.priorMark}>{t("overlay.prior", { date: subject.studyDate })}</div>
+          )}
         </div>
       )}
       {full && subject !== null && (

@@ -54,7 +54,12 @@ export function Pane({ session, at, pane, active, alone, overlay, subject }: Pro
       />
       <Overlay pane={pane} mode={overlay} subject={subject} />
       {pane.phase === "shown" && progress !== null && (
-        <Scrubber at={pane.slice} total={pane.total} loaded={progress.loaded} onJump={(index) => session.jump(index, at)} />
+        <Scrubber
+          at={pane.slice}
+          total={pane.total}
+          loaded={progress.loaded}
+          onJump={(index) => session.jump(index, at)}
+        />
       )}
       {pane.phase === "empty" && <div className={css.paneNote}>{t("empty")}</div>}
       {pane.phase === "opening" && (

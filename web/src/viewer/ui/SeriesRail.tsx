@@ -57,7 +57,11 @@ function Thumbnail({ series }: { series: SeriesRef }) {
   }, [studyUid, seriesUid, modality]);
   return (
     <span className={css.picture}>
-      {picture === null ? <span className={css.placeholder}>{modality}</span> : <img src={picture} alt="" draggable={false} />}
+      {picture === null ? (
+        <span className={css.placeholder}>{modality}</span>
+      ) : (
+        <img src={picture} alt="" draggable={false} />
+      )}
     </span>
   );
 }

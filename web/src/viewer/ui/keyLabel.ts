@@ -19,6 +19,8 @@ const NAMES: Record<string, string> = {
 export function keyLabel(key: string): string {
   return key
     .split("+")
-    .map((part) => NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part.charAt(0).toUpperCase() + part.slice(1)))
+    .map(
+      (part) => NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part.charAt(0).toUpperCase() + part.slice(1)),
+    )
     .join("+");
 }

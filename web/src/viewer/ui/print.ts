@@ -11,7 +11,8 @@ export function printPane(canvas: HTMLCanvasElement | null): void {
   if (target === null || view === null) return;
   const width = canvas.clientWidth;
   const height = canvas.clientHeight;
-  for (const sheet of document.querySelectorAll("style, link[rel=stylesheet]")) target.head.append(sheet.cloneNode(true));
+  for (const sheet of document.querySelectorAll("style, link[rel=stylesheet]"))
+    target.head.append(sheet.cloneNode(true));
   const copy = pane.cloneNode(true) as HTMLElement;
   copy.style.cssText = `position:relative;width:${width}px;height:${height}px;background:#000;print-color-adjust:exact`;
   const picture = target.createElement("img");

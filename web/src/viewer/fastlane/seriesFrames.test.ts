@@ -1,0 +1,193 @@
+import { describe, expect, it } from "vitest";
+import { nearestMissing, outwardPosition } from "./order";
+import { FrameFetchError, SeriesFrames, type FrameSource } from "./seriesFrames";
+
+/** The order of the server, written another way than in the code under test. */
+function outward(start: number, frames: number): number[] {
+  const order = [start];
+  for (let distance = 1; distance < frames; distance += 1) {
+    if (start + distance < frames) order.push(start + distance);
+    if (start - distance >= 0) order.push(start - distance);
+  }
+  return order;
+}
+
+function chunkOf(index: number): Uint8Array {
+  const chunk = new Uint8Array(9);
+  new DataView(chunk.buffer).setUint32(0, index, true);
+  new DataView(chunk.buffer).setUint32(4, 1, true);
+  chunk[8] = index;
+  return chunk;
+}
+
+interface Harness {
+  frames: SeriesFrames<number>;
+  opened: number[];
+  dropped: number[];
+}
+
+function harness(
+  total: number,
+  options: { capacity?: number; open?: (start: number, attempt: number) => ReadableStream<Uint8Array> } = {},
+): Harness {
+  const opened: number[] = [];
+  const dropped: number[] = [];
+  const stream = (start: number): ReadableStream<Uint8Array> => {
+    const order = outward(start, total);
+    return new ReadableStream({
+      pull(controller) {
+        const next = order.shift();
+        if (next === undefined) controller.close();
+        else controller.enqueue(chunkOf(next));
+      },
+    });
+  };
+  const source: FrameSource<number> = {
+    open: (start, signal) => {
+      opened.push(start);
+      if (signal.aborted) return Promise.reject(new DOMException("", "AbortError"));
+      return Promise.resolve().then(() => (options.open ?? ((at) => stream(at)))(start, opened.length));
+    },
+    decode: (index, bytes) => {
+      expect(bytes[0]).toBe(index & 255);
+      return index;
+    },
+    size: () => 1,
+    dropped: (index) => dropped.push(index),
+  };
+  const frames = new SeriesFrames(source, {
+    limits: { frames: total, maxFrameBytes: 8 },
+    capacity: options.capacity ?? total,
+    parallelDecodes: 4,
+    wait: () => Promise.resolve(),
+  });
+  return { frames, opened, dropped };
+}
+
+function settled(frames: SeriesFrames<number>): Promise<void> {
+  return new Promise((resolve) => {
+    const check = (): void => {
+      if (["complete", "failed"].includes(frames.progress().state)) resolve();
+    };
+    frames.subscribe(check);
+    check();
+  });
+}
+
+describe("order", () => {
+  it("knows at which place a frame comes", () => {
+    for (const [start, total] of [
+      [0, 7],
+      [6, 7],
+      [3, 7],
+      [1, 10],
+      [8, 10],
+    ] as const) {
+      outward(start, total).forEach((index, position) => {
+        expect(outwardPosition(start, index, total)).toBe(position);
+      });
+    }
+  });
+
+  it("finds the nearest missing frame", () => {
+    const there = new Set([4, 5, 6]);
+    expect(nearestMissing(5, 10, 10, (index) => there.has(index))).toBe(7);
+    expect(nearestMissing(5, 10, 1, (index) => there.has(index))).toBeNull();
+    expect(nearestMissing(0, 3, 10, () => true)).toBeNull();
+  });
+});
+
+describe("SeriesFrames", () => {
+  it("loads everything through one stream from the current slice", async () => {
+    const { frames, opened } = harness(40);
+    expect(await frames.image(10)).toBe(10);
+    await settled(frames);
+    expect(frames.progress()).toMatchObject({ loaded: 40, total: 40, state: "complete" });
+    expect(opened).toEqual([10]);
+  });
+
+  it("aims anew when the reader jumps far, and not for the next slice", async () => {
+    const { frames, opened } = harness(200);
+    await frames.image(0);
+    expect(await frames.image(3)).toBe(3);
+    expect(opened).toEqual([0]);
+    expect(await frames.image(150)).toBe(150);
+    expect(opened[1]).toBe(150);
+    await settled(frames);
+    expect(frames.progress().loaded).toBe(200);
+  });
+
+  it("keeps no more than its capacity, around the current slice", async () => {
+    const { frames, dropped } = harness(100, { capacity: 21 });
+    await frames.image(50);
+    await settled(frames);
+    expect(frames.progress().loaded).toBeLessThanOrEqual(21);
+    expect(frames.has(50)).toBe(true);
+    await frames.image(90);
+    await settled(frames);
+    expect(frames.progress().loaded).toBeLessThanOrEqual(21);
+    expect(frames.has(90)).toBe(true);
+    expect(frames.has(50)).toBe(false);
+    expect(dropped).toContain(50);
+  });
+
+  it("asks again after a lost connection, from what is missing", async () => {
+    const { frames, opened } = harness(6, {
+      open: (start, attempt) => {
+        const order = outward(start, 6);
+        return new ReadableStream<Uint8Array>({
+          pull(controller) {
+            const next = order.shift();
+            if (next === undefined) controller.close();
+            else if (attempt === 1 && order.length < 3) controller.error(new TypeError("connection lost"));
+            else controller.enqueue(chunkOf(next));
+          },
+        });
+      },
+    });
+    await frames.image(0);
+    await settled(frames);
+    expect(frames.progress()).toMatchObject({ loaded: 6, state: "complete" });
+    expect(opened.length).toBe(2);
+    expect(opened[1]).toBeGreaterThan(0);
+  });
+
+  it("gives up at once when the answer is final", async () => {
+    const { frames, opened } = harness(6, {
+      open: () => {
+        throw new FrameFetchError("study.not_found", true);
+      },
+    });
+    await expect(frames.image(0)).rejects.toThrow("study.not_found");
+    expect(frames.progress()).toMatchObject({ state: "failed", code: "study.not_found" });
+    expect(opened).toEqual([0]);
+  });
+
+  it("gives up after some attempts and can be asked again", async () => {
+    let broken = true;
+    const { frames, opened } = harness(3, {
+      open: (start) => {
+        if (broken) throw new FrameFetchError("network.unreachable", false);
+        const order = outward(start, 3);
+        return new ReadableStream<Uint8Array>({
+          pull(controller) {
+            const next = order.shift();
+            if (next === undefined) controller.close();
+            else controller.enqueue(chunkOf(next));
+          },
+        });
+      },
+    });
+    await expect(frames.image(1)).rejects.toThrow("network.unreachable");
+    expect(opened.length).toBe(5);
+    broken = false;
+    expect(await frames.image(1)).toBe(1);
+  });
+
+  it("rejects what waits when it is closed", async () => {
+    const { frames } = harness(3, { open: () => new ReadableStream<Uint8Array>() });
+    const waiting = frames.image(1);
+    frames.dispose();
+    await expect(waiting).rejects.toThrow("viewer.closed");
+  });
+});
