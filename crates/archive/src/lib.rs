@@ -9,6 +9,7 @@
 
 mod aside;
 mod attributes;
+mod backup;
 mod commit;
 mod describe;
 mod error;
@@ -24,6 +25,7 @@ mod replay;
 mod store;
 
 pub use attributes::Attributes;
+pub use backup::{BackupError, Manifest, ManifestFile, Restored, restore, verify_backup};
 pub use error::ArchiveError;
 pub use ingest::Receiving;
 pub use mingying_dicom::PersonName;

@@ -157,6 +157,12 @@ impl Blobs {
         self.packs.path(pack)
     }
 
+    /// Copies the first `len` bytes of a pack into the new file `to` and syncs it; their SHA-256.
+    pub async fn copy_pack(&self, pack: PackInfo, to: &Path) -> Result<[u8; 32], BlobError> {
+        let (packs, to) = (self.packs.clone(), to.to_owned());
+        blocking(move || packs.copy(pack, &to)).await
+    }
+
     pub fn free_space(&self) -> Result<u64, BlobError> {
         self.packs.free_space()
     }

@@ -6,8 +6,9 @@ use crate::record::{
 };
 use crate::stage::Staged;
 use crate::{BlobError, Location, Settings};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::io::IoSlice;
+use std::io::{IoSlice, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -202,6 +203,24 @@ impl Packs {
             return Err(BlobError::Corrupt("pack is shorter than its index says"));
         }
         Ok(bytes)
+    }
+
+    pub fn copy(&self, pack: PackInfo, to: &Path) -> Result<[u8; 32], BlobError> {
+        let file = self.file(pack.id)?;
+        let mut out = std::fs::File::create_new(to)?;
+        let mut sha = Sha256::new();
+        let mut at = 0;
+        while at < pack.len {
+            let part = file.read_some(at, (pack.len - at).min(1 << 20) as usize)?;
+            if part.is_empty() {
+                return Err(BlobError::Corrupt("pack is shorter than its index says"));
+            }
+            sha.update(&part);
+            out.write_all(&part)?;
+            at += part.len() as u64;
+        }
+        out.sync_all()?;
+        Ok(sha.finalize().into())
     }
 
     /// Prepares the tail of a pack from `from` for a scan: what is read afterwards is on the disk, not only in memory.

@@ -4,11 +4,13 @@
 //! the types BIGINT, TEXT, DOUBLE PRECISION and BYTEA (booleans as 0/1, instants as microseconds UTC, JSON as
 //! TEXT, sums cast to BIGINT). What differs between the engines stays in this crate and in `jobs`.
 
+mod dump;
 mod error;
 mod migrate;
 mod pool;
 mod value;
 
+pub use dump::{DumpError, DumpedTable};
 pub use error::DbError;
 pub use pool::{Db, Engine, Tx};
 pub use sqlx::{AssertSqlSafe, SqlSafeStr};

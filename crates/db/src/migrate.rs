@@ -54,6 +54,11 @@ impl Db {
         Ok(done)
     }
 
+    /// The texts of all migrations, in order.
+    pub(crate) fn migration_texts() -> impl Iterator<Item = &'static str> {
+        MIGRATIONS.iter().map(|(_, text)| *text)
+    }
+
     /// Names of all migrations this binary knows.
     pub fn known_migrations() -> Vec<&'static str> {
         MIGRATIONS.iter().map(|(name, _)| *name).collect()

@@ -1,6 +1,7 @@
 //! Pools and transactions.
 
 use crate::{Column, DbError, Row, Value};
+use futures::TryStreamExt;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow, Postgres};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
@@ -49,7 +50,48 @@ enum TxInner {
     Postgres { tx: Transaction<'static, Postgres> },
 }
 
+/// A read transaction that sees one state of the database.
+pub(crate) enum ReadTx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl ReadTx {
+    /// Gives each row to `take` as it comes, until that says no.
+    pub(crate) async fn for_each(&mut self, sql: SqlStr, mut take: impl FnMut(Row) -> bool) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite(tx) => {
+                let mut rows = sqlx::query(sql).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await? {
+                    if !sqlite_rows(&[row])?.pop().is_some_and(&mut take) {
+                        break;
+                    }
+                }
+            }
+            Self::Postgres(tx) => {
+                let mut rows = sqlx::query(sql).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await? {
+                    if !pg_rows(&[row])?.pop().is_some_and(&mut take) {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Db {
+    /// Starts a read transaction on one state of the database.
+    pub(crate) async fn read_tx(&self) -> Result<ReadTx, DbError> {
+        Ok(match &*self.inner {
+            Inner::Sqlite { readers, .. } => ReadTx::Sqlite(readers.begin().await?),
+            Inner::Postgres { pool } => {
+                ReadTx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        })
+    }
+
     /// Opens `postgres://…`, or the SQLite file at `sqlite:PATH` (made when absent).
     pub async fn open(url: &str) -> Result<Self, DbError> {
         if let Some(path) = url.strip_prefix("sqlite:") {

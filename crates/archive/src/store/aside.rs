@@ -147,3 +147,11 @@ pub(crate) async fn known_records(db: &Db, pack: u64) -> Result<HashSet<u64>, Db
     .map(|row| row.get("record_at"))
     .collect()
 }
+
+/// Whether nothing was ever received or told here.
+pub(crate) async fn is_empty(db: &Db) -> Result<bool, DbError> {
+    let row = db
+        .query_one("SELECT (SELECT COUNT(*) FROM studies) + (SELECT COUNT(*) FROM pack_checkpoints) AS n", params![])
+        .await?;
+    Ok(row.get::<i64>("n")? == 0)
+}

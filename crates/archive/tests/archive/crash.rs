@@ -16,7 +16,7 @@ fn blobs_on(disk: &SimDisk) -> Blobs {
 }
 
 /// Everything a client can see, without keys and places.
-async fn answers(bench: &Bench) -> Vec<String> {
+pub async fn answers(bench: &Bench) -> Vec<String> {
     let mut all = Vec::new();
     let query = |level| Query::all(level).limit(100_000);
     for row in bench.archive.find_instances(&bench.read(), &query(Level::Instance)).await.unwrap().items {

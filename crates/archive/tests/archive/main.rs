@@ -1,6 +1,7 @@
 //! The archive on both databases, on real and simulated disks, fed with generated DICOM objects.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod backup;
 mod crash;
 mod ingest;
 mod objects;
