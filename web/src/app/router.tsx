@@ -9,6 +9,7 @@ import {
 import { sessionQuery } from "@/api/session";
 import { homeFor } from "./modes";
 import { RouteFailure, RouteMissing, RoutePending } from "./RouteStates";
+import { safeNext } from "./safeNext";
 import { Shell } from "./Shell";
 
 interface RouterContext {
@@ -36,12 +37,6 @@ const login = createRoute({
   },
   component: lazyRouteComponent(() => import("@/features/session"), "LoginPage"),
 });
-
-/** Only paths of this site: a link must not send somebody elsewhere after signing in. */
-export function safeNext(next: string | undefined): string | null {
-  if (next === undefined || !next.startsWith("/") || next.startsWith("//") || next.startsWith("/\\")) return null;
-  return next.startsWith("/login") ? null : next;
-}
 
 const shell = createRoute({
   getParentRoute: () => root,

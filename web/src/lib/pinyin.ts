@@ -3,7 +3,7 @@
  * pinyin, so the initial is found by comparing with the first character of each letter.
  * Rare readings of polyphones are not known; it serves searching, never identity.
  */
-const FIRST = "阿八嚓哒妸发旮哈讥咔垃痳拏噢妑七呥扨它穵夕丫帀";
+const FIRST = "阿八嚓哒妸发旮哈讥咔垃妈拏噢妑七呥仨他穵夕丫帀";
 const LETTERS = "abcdefghjklmnopqrstwxyz";
 const collator = new Intl.Collator("zh-Hans-CN-u-co-pinyin");
 const cache = new Map<string, string>();

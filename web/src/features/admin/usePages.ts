@@ -6,7 +6,10 @@ import type { Page } from "@/api/types";
 export function usePages<T>(queryKey: QueryKey, path: string, query: Query = {}) {
   const pages = useInfiniteQuery({
     queryKey,
-    queryFn: ({ signal, pageParam }) => api.get<Page<T>>(path, { query: { ...query, cursor: pageParam }, signal }),
+    queryFn: async ({ signal, pageParam }): Promise<Page<T>> => {
+      const answer = await api.get<Page<T> | T[]>(path, { query: { ...query, cursor: pageParam }, signal });
+      return Array.isArray(answer) ? { items: answer, next: null } : answer;
+    },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     placeholderData: (previous) => previous,

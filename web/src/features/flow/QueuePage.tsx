@@ -15,6 +15,7 @@ import { actsFor, inOrder, type QueueAct } from "./order";
 import { QueueRows } from "./QueueRows";
 import { RoomPicker } from "./RoomPicker";
 import { TransferDialog } from "./TransferDialog";
+import css from "./Flow.module.css";
 
 type Shown = "open" | "waiting" | "passed" | "done";
 const states: Record<Shown, readonly QueueState[]> = {
@@ -65,7 +66,6 @@ export function QueuePage() {
     <PageFrame
       fill
       title={t("title")}
-      aside={t("hint")}
       actions={
         <>
           <RoomPicker all room={room} onChange={(id) => set({ room: id || undefined })} />
@@ -118,6 +118,7 @@ export function QueuePage() {
             : {})}
         />
       </Panel>
+      <p className={css.keys}>{t("hint")}</p>
       {moving && <TransferDialog entry={moving} onClose={() => setMoving(null)} onTransfer={acts.transfer} />}
     </PageFrame>
   );

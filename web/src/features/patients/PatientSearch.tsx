@@ -1,7 +1,7 @@
 import { IdcardOutlined, UserAddOutlined } from "@ant-design/icons";
 import { useQuery } from "@tanstack/react-query";
 import { Button, Input, type InputRef } from "antd";
-import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
+import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 import type { PatientSummary } from "@/api/types";
 import { normalizeIdCard, readIdCard } from "@/lib/idcard";
@@ -33,7 +33,7 @@ export function PatientSearch({ onChoose, onRegister, initial = "" }: PatientSea
   const card = readIdCard(trimmed);
   const q = useDebounced(card.ok ? card.value : trimmed, card.ok ? 0 : 180);
   const search = useQuery(patientSearchQuery(q));
-  const patients = q === "" ? [] : (search.data?.items ?? []);
+  const patients = useMemo(() => (q === "" ? [] : (search.data?.items ?? [])), [q, search.data]);
   const settled = q === (card.ok ? card.value : trimmed) && !search.isFetching;
   const [enterPending, setEnterPending] = useState(false);
   const chosen = Math.min(index, Math.max(0, patients.length - 1));

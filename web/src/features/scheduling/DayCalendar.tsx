@@ -95,10 +95,10 @@ export function DayCalendar({ day, modality, onChange, onOpen }: DayCalendarProp
                     <button
                       key={appointment.id}
                       type="button"
-                      className={`${css.block} ${css[`state_${appointment.state}`] ?? ""}`}
+                      className={`${css.block} ${css[`state_${appointment.state}`] ?? ""} ${(to - from) * PIXELS_PER_MINUTE < 36 ? css.flat : ""}`}
                       style={{
                         top: top(from) + 1,
-                        height: Math.max(18, (to - from) * PIXELS_PER_MINUTE - 2),
+                        height: Math.max(19, (to - from) * PIXELS_PER_MINUTE - 2),
                         left: `calc(${(lane / lanes) * 100}% + 2px)`,
                         width: `calc(${100 / lanes}% - 4px)`,
                       }}

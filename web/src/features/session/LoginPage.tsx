@@ -56,7 +56,7 @@ export function LoginPage() {
           onClick={() => setPreferences({ language: language === "zh-CN" ? "en-US" : "zh-CN" })}
           lang={language === "zh-CN" ? "en" : "zh"}
         >
-          {t("app:language_other")}
+          {t("app:switch_language")}
         </Button>
         <ThemeSwitch />
       </div>
