@@ -4,24 +4,15 @@
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::value::Value as DicomValue;
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::{StandardDataDictionary, tags};
+use dicom_dictionary_std::StandardDataDictionary;
 use dicom_object::InMemDicomObject;
-use mingying_dicom::{Charset, honours_charset};
+use mingying_dicom::{Charset, DataSetError, Limits, honours_charset, read_data_set};
 use serde_json::{Map, json};
 use std::collections::BTreeMap;
 
-/// Sequences within sequences: MPPS and worklist need three.
-const MAX_DEPTH: usize = 8;
-/// Elements of one data set, all levels counted.
-const MAX_ELEMENTS: usize = 20_000;
+/// Sequences within sequences: MPPS and worklist need three. An MPPS of a long study names 10,000 objects.
+const LIMITS: Limits = Limits { depth: 8, elements: 100_000, value: 1 << 20 };
 const ITEM: Tag = Tag(0xFFFE, 0xE000);
-const ITEM_DELIMITATION: Tag = Tag(0xFFFE, 0xE00D);
-const SEQUENCE_DELIMITATION: Tag = Tag(0xFFFE, 0xE0DD);
-const UNDEFINED: u32 = 0xFFFF_FFFF;
-
-/// The data set breaks its encoding rules or the bounds above.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Malformed;
 
 /// The two transfer syntaxes in which messages other than C-STORE are spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,11 +89,13 @@ impl DataSet {
         }
     }
 
-    /// Reads a data set. Values of unknown elements are kept as bytes.
-    pub(crate) fn parse(bytes: &[u8], encoding: Encoding) -> Result<Self, Malformed> {
-        let mut reader = Reader { rest: bytes, encoding, elements: 0 };
-        let (set, ended) = reader.data_set(None, &Charset::default(), 0)?;
-        if ended { Err(Malformed) } else { Ok(set) }
+    /// Reads a data set, within bounds.
+    pub(crate) fn parse(bytes: &[u8], encoding: Encoding) -> Result<Self, DataSetError> {
+        let syntax = match encoding {
+            Encoding::ImplicitLittle => crate::uids::IMPLICIT_LITTLE,
+            Encoding::ExplicitLittle => crate::uids::EXPLICIT_LITTLE,
+        };
+        Ok(Self::from_object(&read_data_set(bytes, syntax, LIMITS)?))
     }
 
     /// Writes the data set; text that the character set cannot express has `?` in its place.
@@ -112,7 +105,7 @@ impl DataSet {
         out
     }
 
-    /// The elements of an object that the archive made.
+    /// The elements of an object in memory.
     pub(crate) fn from_object(object: &InMemDicomObject) -> Self {
         let mut set = Self::default();
         for element in object {
@@ -212,157 +205,6 @@ fn is_long(vr: VR) -> bool {
             | VR::SV
             | VR::UV
     )
-}
-
-struct Reader<'a> {
-    rest: &'a [u8],
-    encoding: Encoding,
-    elements: usize,
-}
-
-impl<'a> Reader<'a> {
-    /// Reads elements until the bytes end, or until an Item Delimitation Item, which the second value tells.
-    fn data_set(&mut self, length: Option<usize>, outer: &Charset, depth: usize) -> Result<(DataSet, bool), Malformed> {
-        if depth > MAX_DEPTH {
-            return Err(Malformed);
-        }
-        let mut charset = outer.clone();
-        let mut set = DataSet::default();
-        let stop = match length {
-            Some(length) => self.rest.len().checked_sub(length).ok_or(Malformed)?,
-            None => 0,
-        };
-        while self.rest.len() > stop {
-            let tag = self.tag()?;
-            if tag == ITEM_DELIMITATION {
-                self.u32()?;
-                return Ok((set, true));
-            }
-            self.elements += 1;
-            if self.elements > MAX_ELEMENTS || tag.0 == 0xFFFE {
-                return Err(Malformed);
-            }
-            let (vr, length) = self.header(tag)?;
-            if vr == VR::SQ || length == UNDEFINED {
-                // An unknown element of undefined length holds implicit VR (PS3.5 6.2.2 note 2).
-                let encoding = self.encoding;
-                if vr == VR::UN {
-                    self.encoding = Encoding::ImplicitLittle;
-                }
-                let items = self.items(length, &charset, depth)?;
-                self.encoding = encoding;
-                set.put(tag, VR::SQ, Value::Items(items));
-                continue;
-            }
-            let bytes = self.take(length as usize)?;
-            let value =
-                if has_text(vr) { Value::Text(read_text(bytes, vr, &charset)?) } else { Value::Bytes(bytes.to_vec()) };
-            if tag == tags::SPECIFIC_CHARACTER_SET
-                && let Value::Text(text) = &value
-            {
-                charset = Charset::parse(text);
-            }
-            set.put(tag, vr, value);
-        }
-        if self.rest.len() == stop { Ok((set, false)) } else { Err(Malformed) }
-    }
-
-    fn items(&mut self, length: u32, charset: &Charset, depth: usize) -> Result<Vec<DataSet>, Malformed> {
-        let stop = if length == UNDEFINED {
-            None
-        } else {
-            Some(self.rest.len().checked_sub(length as usize).ok_or(Malformed)?)
-        };
-        let mut items = Vec::new();
-        loop {
-            if stop == Some(self.rest.len()) {
-                return Ok(items);
-            }
-            if stop.is_some_and(|stop| self.rest.len() < stop) {
-                return Err(Malformed);
-            }
-            let tag = self.tag()?;
-            let length = self.u32()?;
-            self.elements += 1;
-            if self.elements > MAX_ELEMENTS {
-                return Err(Malformed);
-            }
-            if tag == SEQUENCE_DELIMITATION && stop.is_none() {
-                return Ok(items);
-            }
-            if tag != ITEM {
-                return Err(Malformed);
-            }
-            let length = (length != UNDEFINED).then_some(length as usize);
-            let (item, ended) = self.data_set(length, charset, depth + 1)?;
-            // An item of undefined length ends by its delimiter, one of defined length has none.
-            if ended != length.is_none() {
-                return Err(Malformed);
-            }
-            items.push(item);
-        }
-    }
-
-    fn header(&mut self, tag: Tag) -> Result<(VR, u32), Malformed> {
-        if self.encoding == Encoding::ImplicitLittle {
-            let vr = if tag.1 == 0 { VR::UL } else { vr_of(tag) };
-            return Ok((vr, self.u32()?));
-        }
-        let code = self.array::<2>()?;
-        let vr = VR::from_binary(code).ok_or(Malformed)?;
-        if is_long(vr) {
-            self.array::<2>()?;
-            Ok((vr, self.u32()?))
-        } else {
-            Ok((vr, u32::from(u16::from_le_bytes(self.array()?))))
-        }
-    }
-
-    fn tag(&mut self) -> Result<Tag, Malformed> {
-        let bytes = self.array::<4>()?;
-        Ok(Tag(u16::from_le_bytes([bytes[0], bytes[1]]), u16::from_le_bytes([bytes[2], bytes[3]])))
-    }
-
-    fn u32(&mut self) -> Result<u32, Malformed> {
-        Ok(u32::from_le_bytes(self.array()?))
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(Malformed)?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (head, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
-        self.rest = rest;
-        Ok(head)
-    }
-}
-
-fn read_text(bytes: &[u8], vr: VR, charset: &Charset) -> Result<String, Malformed> {
-    fn numbers<const N: usize>(bytes: &[u8], show: impl Fn([u8; N]) -> String) -> Result<String, Malformed> {
-        let (chunks, rest) = bytes.as_chunks::<N>();
-        if rest.is_empty() {
-            Ok(chunks.iter().map(|c| show(*c)).collect::<Vec<_>>().join("\\"))
-        } else {
-            Err(Malformed)
-        }
-    }
-    match vr {
-        VR::US => numbers(bytes, |b| u16::from_le_bytes(b).to_string()),
-        VR::SS => numbers(bytes, |b| i16::from_le_bytes(b).to_string()),
-        VR::UL => numbers(bytes, |b| u32::from_le_bytes(b).to_string()),
-        VR::SL => numbers(bytes, |b| i32::from_le_bytes(b).to_string()),
-        VR::UV => numbers(bytes, |b| u64::from_le_bytes(b).to_string()),
-        VR::SV => numbers(bytes, |b| i64::from_le_bytes(b).to_string()),
-        VR::FL => numbers(bytes, |b| f32::from_le_bytes(b).to_string()),
-        VR::FD => numbers(bytes, |b| f64::from_le_bytes(b).to_string()),
-        VR::AT => numbers(bytes, |b: [u8; 4]| {
-            format!("{:04X}{:04X}", u16::from_le_bytes([b[0], b[1]]), u16::from_le_bytes([b[2], b[3]]))
-        }),
-        _ => Ok(charset.decode(bytes, vr).trim_end_matches(['\0', ' ']).to_owned()),
-    }
 }
 
 fn write_set(out: &mut Vec<u8>, set: &DataSet, encoding: Encoding, charset: &Charset) {
