@@ -58,7 +58,7 @@ describe("client", () => {
     vi.stubGlobal("fetch", async () => respond(401, '{"code":"login.failed"}'));
     await expect(api.post("/session", {})).rejects.toMatchObject({ code: "login.failed" });
     expect(ended).not.toHaveBeenCalled();
-    vi.stubGlobal("fetch", async () => respond(401, '{"code":"session.missing"}'));
+    vi.stubGlobal("fetch", async () => respond(401, '{"code":"login.required"}'));
     await expect(api.get("/displays/1", { bearer: "key" })).rejects.toMatchObject({ status: 401 });
     expect(ended).not.toHaveBeenCalled();
     await expect(api.get("/orders")).rejects.toMatchObject({ status: 401 });

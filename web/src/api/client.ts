@@ -58,7 +58,7 @@ async function send(method: string, path: string, body: unknown, options: CallOp
   if (!response.ok) {
     const problem = await problemOf(response);
     // A wrong password is a 401 as well; only the loss of a session concerns the whole client.
-    if (problem.status === 401 && !problem.code.startsWith("login.") && !options.bearer) onSignedOut?.();
+    if (problem.code === "login.required" && !options.bearer) onSignedOut?.();
     throw problem;
   }
   return response;

@@ -54,6 +54,8 @@ function connect(): void {
       publish(GAP);
     }
   });
+  // The server tells when it had to drop events for a slow listener.
+  opened.addEventListener("lagged", () => publish(GAP));
   opened.onerror = () => {
     // The browser's own retry stops for good on an HTTP error, so we always do it ourselves.
     opened.close();

@@ -1,4 +1,5 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
+import { setZone } from "@/lib/time";
 import { api, setCsrf } from "./client";
 import { asProblem } from "./problem";
 import type { Directory, Session } from "./types";
@@ -23,7 +24,11 @@ export const sessionQuery = queryOptions({
 
 export const directoryQuery = queryOptions({
   queryKey: ["directory"],
-  queryFn: ({ signal }) => api.get<Directory>("/directory", { signal }),
+  queryFn: async ({ signal }) => {
+    const directory = await api.get<Directory>("/directory", { signal });
+    setZone(directory.zone);
+    return directory;
+  },
   staleTime: 10 * 60_000,
   gcTime: Infinity,
 });

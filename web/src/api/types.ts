@@ -40,6 +40,8 @@ export interface Session {
   actions: string[];
   demo: boolean;
   second_factor: boolean;
+  /** Nothing else is allowed until a second factor has been set up. */
+  must_enrol: boolean;
 }
 
 export interface SecondFactor {
@@ -87,8 +89,6 @@ export interface Organization {
   id: string;
   name: string;
   name_en: string;
-  /** IANA name of the zone in which the facility keeps its wall time. */
-  zone?: string;
 }
 export interface Campus {
   id: string;
@@ -119,6 +119,8 @@ export interface Device {
   modality: string;
   room_id: string;
   active: boolean;
+  /** Wheeled to the bedside. */
+  mobile: boolean;
 }
 export interface CatalogueItem {
   id: string;
@@ -141,6 +143,8 @@ export interface Directory {
   rooms: Room[];
   devices: Device[];
   catalogue: CatalogueItem[];
+  /** IANA name of the zone in which the facility keeps its wall time. */
+  zone: string;
 }
 
 export type Sex = "M" | "F" | "O" | "U";
@@ -258,9 +262,15 @@ export interface Order {
   history: string;
   purpose: string;
   special: string[];
+  /** What the automatic check found missing. */
+  findings: string[];
+  /** Why it was returned, cancelled, discontinued or is to be taken again. */
+  reason: string;
   modality: string;
   items: OrderItem[];
   study_uid: string;
+  /** Images received. */
+  images: number;
   appointment: OrderAppointment | null;
   ticket: string | null;
   created_at: string;
@@ -314,6 +324,8 @@ export interface Appointment {
   start: string;
   end: string;
   state: AppointmentState;
+  /** Set by another system over an occupied time. */
+  overlaps: boolean;
 }
 
 export type QueueState = "waiting" | "called" | "in_room" | "done" | "passed" | "on_hold" | "left";

@@ -23,12 +23,12 @@ const order = (event: LiveEvent) => (event.case_id ? `/reading/${encodeURICompon
 
 /** What deserves somebody's attention, and whose: only people who may act are told. */
 const rules: readonly Rule[] = [
-  { topics: ["delivery.dead", "deadletter"], kind: "dead_letter", action: "deadletter.read", href: () => "/interfaces/dead-letters" },
-  { topics: ["quarantine", "instance.quarantined"], kind: "quarantine", action: "quarantine.manage", href: () => "/interfaces/quarantine" },
-  { topics: ["message.failed", "message.error"], kind: "message", action: "message.read", href: () => "/interfaces/messages" },
+  { topics: ["delivery.dead"], kind: "dead_letter", action: "deadletter.read", href: () => "/interfaces/dead-letters" },
+  { topics: ["object.quarantined"], kind: "quarantine", action: "quarantine.manage", href: () => "/interfaces/quarantine" },
+  { topics: ["message.failed"], kind: "message", action: "message.read", href: () => "/interfaces/messages" },
   { topics: ["study.unmatched"], kind: "unmatched", action: "study.link", href: () => "/unmatched" },
   { topics: ["report.rejected"], kind: "rejected", action: "report.draft", href: order },
-  { topics: ["study.stored", "study.arrived", "study.matched"], kind: "study", action: "reading.read", href: order },
+  { topics: ["study.stored", "study.matched"], kind: "study", action: "reading.read", href: order },
 ];
 
 export function ruleFor(event: LiveEvent, actions: readonly string[]): Rule | undefined {

@@ -27,7 +27,7 @@ const devices: Device[] = [
   ["v2", "CT02", "CT02", "CT", "r2"],
   ["v3", "DR01", "DR01", "DX", "r3"],
   ["v4", "US01", "US01", "US", "r4"],
-].map(([id = "", ae_title = "", name = "", modality = "", room_id = ""]) => ({ id, ae_title, name, modality, room_id, active: true }));
+].map(([id = "", ae_title = "", name = "", modality = "", room_id = ""]) => ({ id, ae_title, name, modality, room_id, active: true, mobile: false }));
 const item = (id: string, code: string, name: string, name_en: string, modality: string, sided = false, contrast = false, duration_min = 15): CatalogueItem => ({
   id, code, name, name_en, modality, body_part: "", sided, contrast, duration_min, preparation: contrast ? "空腹 4 小时；确认肾功能" : "", preparation_en: contrast ? "Fast for 4 hours; check renal function" : "", price_cents: 28000,
 });
@@ -52,6 +52,7 @@ const directory: Directory = {
   rooms,
   devices,
   catalogue,
+  zone: "Asia/Shanghai",
 };
 
 const summary = (patient: Patient): PatientSummary => ({ id: patient.id, name: patient.name, name_latin: patient.name_latin, sex: patient.sex, birth_date: patient.birth_date, mrn: patient.mrn });
@@ -99,14 +100,14 @@ export class TestServer {
     const booked = !["ordered", "accepted"].includes(state) && device;
     const order: Order = {
       id, accession: `A${today().slice(2).replace(/-/g, "")}${String(this.serial).padStart(6, "0")}`, placer_number: null, patient: summary(patient), state, priority, visit_class: priority === "emergency" ? "emergency" : "outpatient",
-      department: "呼吸内科", physician: "周医生", diagnosis: "咳嗽待查", history: "咳嗽两周", purpose: "排除肺炎", special: priority === "urgent" ? ["implant"] : [], modality: chosen.modality,
+      department: "呼吸内科", physician: "周医生", diagnosis: "咳嗽待查", history: "咳嗽两周", purpose: "排除肺炎", special: priority === "urgent" ? ["implant"] : [], findings: state === "ordered" ? ["no_diagnosis"] : [], reason: "", images: 0, modality: chosen.modality,
       items: [{ id: this.id("oi"), catalogue_id: chosen.id, code: chosen.code, name: chosen.name, name_en: chosen.name_en, modality: chosen.modality, body_part: chosen.body_part, side: chosen.sided ? "L" : null }],
       study_uid: `2.25.${this.serial}`, appointment: booked ? { id: this.id("a"), device_id: device.id, device_name: device.name, room_name: rooms.find((room) => room.id === device.room_id)?.name ?? "", start, end, state: "booked" } : null,
       ticket: null, created_at: new Date().toISOString(), version: 1, source: "desk",
     };
     this.orders.push(order);
     if (order.appointment)
-      this.appointments.push({ ...order.appointment, order_id: id, accession: order.accession, patient_name: patient.name, item_name: chosen.name, item_name_en: chosen.name_en });
+      this.appointments.push({ ...order.appointment, order_id: id, accession: order.accession, patient_name: patient.name, item_name: chosen.name, item_name_en: chosen.name_en, overlaps: false });
     return order;
   }
 
@@ -127,7 +128,7 @@ export class TestServer {
   }
 
   session(): Session {
-    return { user: { id: "u1", username: "demo", name: "演示用户", roles: ["admin", "registrar"], org_id: "o1" }, csrf: "token", expires_at: new Date(Date.now() + 8 * 3600_000).toISOString(), actions: ACTIONS, demo: true, second_factor: false };
+    return { user: { id: "u1", username: "demo", name: "演示用户", roles: ["admin", "registrar"], org_id: "o1" }, csrf: "token", expires_at: new Date(Date.now() + 8 * 3600_000).toISOString(), actions: ACTIONS, demo: true, second_factor: false, must_enrol: false };
   }
 
   answer(method: string, href: string, body: unknown = undefined): Answer {
@@ -149,9 +150,9 @@ export class TestServer {
         if (given["username"] === "factor" && given["code"] === undefined) return fail(401, "login.code_required");
         this.signedIn = true;
       }
-      return this.signedIn ? ok(this.session()) : method === "DELETE" ? ok(null, 204) : fail(401, "session.missing");
+      return this.signedIn ? ok(this.session()) : method === "DELETE" ? ok(null, 204) : fail(401, "login.required");
     }
-    if (!this.signedIn) return fail(401, "session.missing");
+    if (!this.signedIn) return fail(401, "login.required");
     const order = this.orders.find(({ id }) => id === second);
     const entry = this.queue.find(({ id }) => id === second);
     switch (key) {
@@ -229,14 +230,14 @@ export class TestServer {
         return ok(slots);
       }
       case "GET /appointments":
-        return ok(this.appointments.filter(({ device_id, start }) => device_id === query.get("device_id") && dayOf(new Date(start)) === query.get("date")));
+        return ok(this.appointments.filter(({ device_id, start }) => (!query.get("device_id") || device_id === query.get("device_id")) && dayOf(new Date(start)) === query.get("date")));
       case "POST /appointments": {
         const booked = this.orders.find(({ id }) => id === given["order_id"]);
         const device = devices.find(({ id }) => id === given["device_id"]);
         const what = booked?.items[0];
         if (!booked || !device || !what) return fail(404, "order.not_found");
         const start = String(given["start"]);
-        const appointment: Appointment = { id: this.id("a"), order_id: booked.id, accession: booked.accession, patient_name: booked.patient.name, item_name: what.name, item_name_en: what.name_en, device_id: device.id, device_name: device.name, room_name: rooms.find(({ id }) => id === device.room_id)?.name ?? "", start, end: new Date(Date.parse(start) + 15 * 60_000).toISOString(), state: "booked" };
+        const appointment: Appointment = { id: this.id("a"), order_id: booked.id, accession: booked.accession, patient_name: booked.patient.name, item_name: what.name, item_name_en: what.name_en, device_id: device.id, device_name: device.name, room_name: rooms.find(({ id }) => id === device.room_id)?.name ?? "", start, end: new Date(Date.parse(start) + 15 * 60_000).toISOString(), state: "booked", overlaps: false };
         this.appointments.push(appointment);
         booked.state = "scheduled";
         booked.appointment = appointment;

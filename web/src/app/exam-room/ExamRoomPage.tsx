@@ -26,7 +26,8 @@ export function ExamRoomPage() {
   const may = useMay();
   const directory = useDirectory();
   const [room, setRoom] = useRoom();
-  const queue = useQueue(room?.id ?? null, room !== undefined);
+  const queue = useQueue(room?.id ?? null, { enabled: room !== undefined });
+  const past = useQueue(room?.id ?? null, { enabled: room !== undefined, finished: true });
   const calls = useQueueActs();
   const exams = useExamActs();
   const [picked, setPicked] = useState<string | null>(null);
@@ -34,9 +35,9 @@ export function ExamRoomPage() {
 
   const entries = room === undefined ? undefined : queue.data?.filter(({ room_id }) => room_id === room.id);
   const open = entries ? inOrder(entries.filter(({ state }) => state !== "done" && state !== "left")) : undefined;
-  const done = entries ? entries.filter(({ state }) => state === "done").sort((a, b) => (b.called_at ?? "").localeCompare(a.called_at ?? "")) : undefined;
+  const done = past.data ? past.data.filter(({ state }) => state === "done").sort((a, b) => (b.called_at ?? "").localeCompare(a.called_at ?? "")) : undefined;
   const automatic = currentOf(entries ?? []);
-  const entry = entries?.find(({ id }) => id === picked) ?? automatic;
+  const entry = [...(entries ?? []), ...(past.data ?? [])].find(({ id }) => id === picked) ?? automatic;
   const order = useQuery({ ...orderQuery(entry?.order_id ?? ""), enabled: entry !== null && entry !== undefined });
   const patient = useQuery({ ...patientQuery(entry?.patient.id ?? ""), enabled: entry !== null && entry !== undefined && may("patient.read") });
   const mayCall = may("queue.call");

@@ -16,7 +16,7 @@ export function Quarantine() {
   const { t } = useTranslation("admin");
   const { modal } = App.useApp();
   const pages = usePages<Quarantined>(["quarantine"], "/quarantine");
-  useLive(["quarantine", "instance", "study"], [["quarantine"]]);
+  useLive(["object", "quarantine"], [["quarantine"]]);
   const keys = [["quarantine"], ["unmatched"]];
   const retry = useAct((id: string) => api.post<unknown>(path`/quarantine/${id}/retry`), { keys, done: t("quarantine.retried") });
   const remove = useAct((id: string) => api.delete(path`/quarantine/${id}`), { keys, done: t("quarantine.removed") });
@@ -25,7 +25,7 @@ export function Quarantine() {
     { key: "source", title: t("quarantine.source"), render: (row) => row.source },
     { key: "reason", title: t("quarantine.reason"), render: (row) => t(`quarantine.reason.${row.reason}`, { defaultValue: row.reason }) },
     { key: "size", title: t("quarantine.size"), numeric: true, align: "right", width: 88, wide: true, render: (row) => bytes(row.size) },
-    { key: "uid", title: t("quarantine.uid"), wide: true, render: (row) => <span className="mono">{row.sop_uid ?? "–"}</span> },
+    { key: "uid", title: t("quarantine.uid"), wide: true, render: (row) => <span className="mono">{row.sop_uid || "–"}</span> },
     {
       key: "actions",
       title: <span className="visually-hidden">{t("actions")}</span>,

@@ -36,7 +36,9 @@ export function QueuePage() {
   const search: { room?: string; show?: string } = useSearch({ strict: false });
   const room = search.room ?? "";
   const shown = shownKeys.find((key) => key === search.show) ?? "open";
-  const queue = useQueue(room === "" ? null : room);
+  const open = useQueue(room === "" ? null : room);
+  const past = useQueue(room === "" ? null : room, { finished: true });
+  const queue = shown === "done" ? past : open;
   const acts = useQueueActs();
   const mayCall = may("queue.call");
   const [moving, setMoving] = useState<QueueEntry | null>(null);
@@ -44,7 +46,7 @@ export function QueuePage() {
 
   const all = queue.data;
   const entries = all ? inOrder(all.filter(({ state }) => states[shown].includes(state))) : undefined;
-  const count = (key: Shown) => all?.filter(({ state }) => states[key].includes(state)).length;
+  const count = (key: Shown) => (key === "done" ? past : open).data?.filter(({ state }) => states[key].includes(state)).length;
 
   const run = (entry: QueueEntry, what: QueueAct) => {
     if (what === "transfer") setMoving(entry);

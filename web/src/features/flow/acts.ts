@@ -7,12 +7,15 @@ import { problemText } from "@/api/problem";
 import type { QueueEntry } from "@/api/types";
 import { clock } from "@/lib/time";
 
-/** Everybody in the queue, of one room or of all. Fresh by events, and by asking twice a minute in case one got lost. */
-export function useQueue(roomId: string | null, enabled = true) {
+/**
+ * The queue of one room or of all: who is still here, or who was here today. Fresh by events, and by
+ * asking twice a minute in case one got lost.
+ */
+export function useQueue(roomId: string | null, { enabled = true, finished = false }: { enabled?: boolean; finished?: boolean } = {}) {
   useLive(["queue", "patient", "exam", "order", "appt", "study", "prep"], [["queue"]]);
   return useQuery({
-    queryKey: ["queue", roomId ?? "all"],
-    queryFn: ({ signal }) => api.list<QueueEntry>("/queue", { query: { room_id: roomId, limit: 200 }, signal }),
+    queryKey: ["queue", roomId ?? "all", finished],
+    queryFn: ({ signal }) => api.list<QueueEntry>("/queue", { query: { room_id: roomId, state: finished ? ["done", "left"] : null }, signal }),
     enabled,
     refetchInterval: 30_000,
     staleTime: 2_000,

@@ -4,6 +4,7 @@ import { stamp } from "@/lib/time";
 import { Facts } from "@/ui/Facts";
 import { ExamTag, PriorityTag, SpecialTags } from "@/ui/Tags";
 import { itemsText } from "./catalogue";
+import css from "./Orders.module.css";
 
 export function OrderFacts({ order }: { order: Order }) {
   const { t, i18n } = useTranslation("orders");
@@ -23,6 +24,10 @@ export function OrderFacts({ order }: { order: Order }) {
         [t("field.placer"), order.placer_number ? <span key="placer" className="mono">{order.placer_number}</span> : null],
         [t("field.history"), order.history],
         [t("column.created"), <span key="created" className="num">{stamp(order.created_at)}</span>],
+        ...(order.findings.length > 0
+          ? [[t("field.findings"), <span key="findings" className={css.fault}>{order.findings.map((finding) => t(`finding.${finding}`, { defaultValue: finding })).join(t("app:comma"))}</span>] as const, ["", " "] as const]
+          : []),
+        ...(order.reason !== "" ? [[t("field.reason"), order.reason] as const, [t("field.images"), <span key="images" className="num">{order.images}</span>] as const] : []),
         [t("field.purpose"), order.purpose],
         [t("field.special"), order.special.length > 0 ? <SpecialTags key="special" special={order.special} /> : null],
       ]}

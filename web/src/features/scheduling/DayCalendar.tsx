@@ -1,4 +1,4 @@
-import { useQueries } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Skeleton } from "antd";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
@@ -34,11 +34,9 @@ export function DayCalendar({ day, modality, onChange, onOpen }: DayCalendarProp
   const modalities = [...new Set((directory?.devices ?? []).map((device) => device.modality))].sort();
   const shown = modality !== "" && modalities.includes(modality) ? modality : (modalities[0] ?? "");
   const devices = (directory?.devices ?? []).filter((device) => device.modality === shown);
-  const results = useQueries({
-    queries: devices.map((device) => ({
-      queryKey: ["appointments", device.id, day],
-      queryFn: ({ signal }: { signal: AbortSignal }) => api.list<Appointment>("/appointments", { query: { device_id: device.id, date: day }, signal }),
-    })),
+  const appointments = useQuery({
+    queryKey: ["appointments", day],
+    queryFn: ({ signal }) => api.list<Appointment>("/appointments", { query: { date: day }, signal }),
   });
   useLive(["appt", "sps", "slot", "patient.arrived", "exam"], [["appointments"]]);
   useKeys({
@@ -47,8 +45,7 @@ export function DayCalendar({ day, modality, onChange, onOpen }: DayCalendarProp
     t: () => onChange({ day: today() }),
   });
 
-  const failed = results.find(({ error, data }) => error && !data);
-  const columns = devices.map((device, index) => ({ device, data: results[index]?.data, blocks: blocksOf(results[index]?.data ?? []) }));
+  const columns = devices.map((device) => ({ device, blocks: blocksOf((appointments.data ?? []).filter(({ device_id }) => device_id === device.id)) }));
   const hours = hoursFor(columns.flatMap(({ blocks }) => blocks));
   const top = (minute: number) => (minute - hours.from * 60) * PIXELS_PER_MINUTE;
   const minute = minuteOfDay(now.toISOString());
@@ -60,8 +57,8 @@ export function DayCalendar({ day, modality, onChange, onOpen }: DayCalendarProp
         <Chips label={t("calendar.modality")} value={shown} onChange={(value) => onChange({ modality: value })} chips={modalities.map((value) => ({ value, label: value }))} />
         <DayStrip day={day} first={day > addDays(today(), -1) && day < addDays(today(), 7) ? today() : day} onChange={(next) => onChange({ day: next })} past />
       </div>
-      {failed ? (
-        <Failure error={failed.error} onRetry={() => void failed.refetch()} />
+      {appointments.error && !appointments.data ? (
+        <Failure error={appointments.error} onRetry={() => void appointments.refetch()} />
       ) : directory === undefined ? (
         <Skeleton active paragraph={{ rows: 10 }} title={false} />
       ) : devices.length === 0 ? (
@@ -75,14 +72,14 @@ export function DayCalendar({ day, modality, onChange, onOpen }: DayCalendarProp
               </span>
             ))}
           </div>
-          {columns.map(({ device, data, blocks }) => {
+          {columns.map(({ device, blocks }) => {
             const room = directory.rooms.find(({ id }) => id === device.room_id);
             return (
               <section key={device.id} className={css.deviceDay} aria-label={device.name}>
                 <header className={css.columnHead}>
                   <strong>{device.name}</strong>
                   <span>
-                    {room ? named(room, i18n.language) : device.ae_title} · {data === undefined ? "…" : t("calendar.count", { count: blocks.length })}
+                    {room ? named(room, i18n.language) : device.ae_title} · {appointments.data === undefined ? "…" : t("calendar.count", { count: blocks.length })}
                     {!device.active && ` · ${t("calendar.inactive")}`}
                   </span>
                 </header>

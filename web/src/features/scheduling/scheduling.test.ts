@@ -34,7 +34,7 @@ describe("booking board", () => {
 
 describe("day calendar", () => {
   const appointment = (id: string, from: string, to: string, state: Appointment["state"] = "booked"): Appointment => ({
-    id, order_id: id, accession: id, patient_name: "", item_name: "", item_name_en: "", device_id: "d", device_name: "", room_name: "", state,
+    id, order_id: id, accession: id, patient_name: "", item_name: "", item_name_en: "", device_id: "d", device_name: "", room_name: "", state, overlaps: false,
     start: instantOf(day, from).toISOString(), end: instantOf(day, to).toISOString(),
   });
   it("puts overlapping appointments side by side", () => {

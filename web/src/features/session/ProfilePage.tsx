@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { App, Button, Form, Input, Popconfirm, Segmented } from "antd";
+import { Alert, App, Button, Form, Input, Popconfirm, Segmented } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
@@ -20,6 +20,7 @@ export function ProfilePage() {
   const { language } = usePreferences();
   return (
     <PageFrame title={t("profile.title")}>
+      {session.must_enrol && <Alert type="warning" showIcon title={t("factor.must")} />}
       <div className={css.columns}>
         <Panel title={t("profile.account")}>
           <Facts
