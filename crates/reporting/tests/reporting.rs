@@ -439,3 +439,57 @@ fn no_sequence_of_attempts_breaks_the_rules() {
         });
     });
 }
+
+/// Stands for the printer, which the server fills in: the text of a PDF that begins like one.
+struct Plain;
+
+#[async_trait::async_trait]
+impl reporting::RenderReport for Plain {
+    async fn render(&self, content: &reporting::Content) -> Result<Vec<u8>, mingying_jobs::Failure> {
+        Ok(format!("%PDF-1.7 {} v{}", content.text.impression, content.version).into_bytes())
+    }
+}
+
+on_both! {
+    async fn a_signed_report_stands_in_the_study_as_a_pdf_once(db: Db) {
+        let site = Site::new(db).await;
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = mingying_blob::Blobs::open(dir.path(), mingying_blob::Settings { reserve: 0, ..Default::default() });
+        let settings = mingying_archive::Settings::new(site.org);
+        let archive =
+            mingying_archive::Archive::open(site.db.clone(), blobs.unwrap(), site.shared(), settings).await.unwrap();
+        let store = reporting::StoreReports::new(site.db.clone(), archive.clone(), Arc::new(Plain), site.system());
+        let runner = mingying_jobs::Runner::new(site.db.clone(), site.shared(), mingying_jobs::Settings::default())
+            .with(Arc::new(store));
+        runner.register().await.unwrap();
+
+        let order = site.imaged(None).await;
+        let (radiologist, senior) = (site.person(Role::Radiologist), site.person(Role::Senior));
+        let view = site.open(&radiologist, order.id).await.unwrap();
+        let view = site.save(&radiologist, &view, clean()).await.unwrap();
+        site.submit(&radiologist, &view).await.unwrap();
+        let view = site.open(&senior, order.id).await.unwrap();
+        let view = site.audit(&senior, &view, None).await.unwrap();
+        assert_eq!(runner.drain().await.unwrap(), 1);
+        assert!(mingying_jobs::list_dead(&site.db, 9).await.unwrap().is_empty());
+
+        let read = site.system().permit().unwrap();
+        let uid = order.study_uid.to_string();
+        let found = archive.instances_of(&read, &uid, None, None).await.unwrap();
+        let [pdf] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(pdf.sop_class, "1.2.840.10008.5.1.4.1.1.104.1");
+        assert_eq!(pdf.sop_uid, reporting::sop_uid_of(&view.versions.last().unwrap().hash));
+        let study = archive.study(&read, &uid).await.unwrap();
+        assert_eq!((study.patient_name.display().as_str(), study.accession.as_str()), ("张三", order.accession.as_str()));
+        let whole = archive.read(pdf, 0, u64::MAX).await.unwrap();
+        assert!(whole.windows(8).any(|w| w == b"%PDF-1.7"));
+
+        // Delivered again after a crash.
+        site.db.execute("UPDATE deliveries SET state = 'pending', lease_until = 0", params![]).await.unwrap();
+        assert_eq!(runner.drain().await.unwrap(), 1);
+        assert_eq!(archive.instances_of(&read, &uid, None, None).await.unwrap().len(), 1);
+        let stats = archive.stats().await.unwrap();
+        assert_eq!((stats.instances, stats.duplicates), (1, 0));
+        assert!(site.topics(order.id).await.contains(&"report.archived".to_owned()));
+    }
+}
