@@ -7,13 +7,13 @@ import { useLive } from "@/api/live";
 import { useDirectory, useMay } from "@/api/session";
 import type { Reading } from "@/api/types";
 import { readingQuery } from "@/features/reading";
-import type { EditorHandle } from "@/features/reporting";
+import { reports, type EditorHandle } from "@/features/reporting";
 import { Empty } from "@/ui/Empty";
 import { Failure } from "@/ui/Failure";
 import { useAgeText } from "@/ui/PersonLine";
 import { useMeasurements, useStore, useViewerSession, Viewer, type OverlayCase, type SeriesRef } from "@/viewer";
 import { CaseBanner } from "./CaseBanner";
-import { nextCase, seriesOf } from "./cases";
+import { nextCase, priorDay, seriesOf } from "./cases";
 import { useDetached, useReportWindow } from "./detach";
 import { ReportPane } from "./ReportPane";
 import { SidePanel } from "./SidePanel";
@@ -62,6 +62,8 @@ function ReportWindow({ reading }: { reading: Reading }) {
     </div>
   );
 }
+
+const RELEASE_MS = 1500;
 
 type Tab = "images" | "report" | "case";
 
@@ -119,6 +121,15 @@ function Room({ reading }: { reading: Reading }) {
     return () => window.removeEventListener("keydown", press);
   }, [next, worker]);
 
+  // Leaving lets the case go for others, after the last save has taken it once more.
+  const holds = worker && reading.report?.can.includes("edit") === true;
+  useEffect(() => {
+    if (!holds) return undefined;
+    return () => {
+      setTimeout(() => void reports.release(order.id).catch(() => undefined), RELEASE_MS);
+    };
+  }, [holds, order.id]);
+
   // The first series of the case hangs at once; later arrivals move nothing.
   const hung = useRef(false);
   const first = series[0];
@@ -141,7 +152,7 @@ function Room({ reading }: { reading: Reading }) {
       age: age(patient.birth_date),
       patientId: patient.mrn ?? "",
       hospital: directory?.org.name ?? "",
-      studyDate: study?.date ?? prior?.date ?? "",
+      studyDate: study?.date ?? (prior === undefined ? "" : priorDay(prior.date)),
       studyDescription: study?.description ?? "",
       prior: study === undefined,
     };

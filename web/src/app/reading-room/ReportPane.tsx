@@ -60,6 +60,7 @@ export function ReportPane({ reading, onDone, onDetach, ref }: Props) {
       modality={order.modality}
       bodyPart={order.items[0]?.body_part ?? ""}
       mayShare={may("share.create")}
+      mayWrite={may("report.draft", "report.initial")}
       onChanged={adopt}
       onDone={onDone}
       extra={

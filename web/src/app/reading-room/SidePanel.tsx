@@ -6,7 +6,7 @@ import type { Order, PriorStudy, Study } from "@/api/types";
 import { itemNamed } from "@/lib/i18n";
 import { Failure } from "@/ui/Failure";
 import { MeasurementList, SeriesRail, type Measurement, type SeriesRef } from "@/viewer";
-import { seriesOf, studyQuery } from "./cases";
+import { priorDay, seriesOf, studyQuery } from "./cases";
 import css from "./Room.module.css";
 
 interface Props {
@@ -89,7 +89,7 @@ function Prior({ prior, shown, onOpen, onCompare }: PriorProps) {
   return (
     <div className={css.prior}>
       <button type="button" className={css.priorHead} aria-expanded={open} onClick={() => setOpen(!open)}>
-        <span className="num">{prior.date}</span>
+        <span className="num">{priorDay(prior.date)}</span>
         <span>{itemNamed(prior, i18n.language)}</span>
       </button>
       {prior.impression !== null && prior.impression !== "" && (

@@ -1,6 +1,7 @@
 import { queryOptions, type QueryClient } from "@tanstack/react-query";
 import { api, path } from "@/api/client";
 import type { Page, ReadingRow, Study } from "@/api/types";
+import { dayOf, isDay } from "@/lib/time";
 import type { SeriesRef } from "@/viewer";
 
 /** Objects of a study that are no pictures: reports, presentation states, documents. */
@@ -27,6 +28,11 @@ export const studyQuery = (studyUid: string, enabled = true) =>
     enabled,
     staleTime: 60_000,
   });
+
+/** The day of an earlier exam: an instant or already a day. */
+export function priorDay(text: string): string {
+  return isDay(text) ? text : dayOf(new Date(text));
+}
 
 export interface Wants {
   readonly draft: boolean;

@@ -1,13 +1,18 @@
 import { useTranslation } from "react-i18next";
 import { path, url } from "@/api/client";
 import type { PatientView } from "@/api/types";
-import { stamp } from "@/lib/time";
+import { dayOf, isDay, stamp } from "@/lib/time";
 import { ImageStack } from "./ImageStack";
 import css from "./PatientLink.module.css";
 
 const SECTIONS = ["impression", "findings", "advice"] as const;
 /** States in which a report is signed and may be shown. */
 const SIGNED = new Set(["audited", "delivered", "final"]);
+
+/** An instant or already a day. */
+function examDay(text: string): string {
+  return isDay(text) ? text : dayOf(new Date(text));
+}
 
 export function ReportView({ token, view, onEnded }: { token: string; view: PatientView; onEnded: () => void }) {
   const { t, i18n } = useTranslation("patient-link");
@@ -24,7 +29,7 @@ export function ReportView({ token, view, onEnded }: { token: string; view: Pati
           <dt>{t("report.item")}</dt>
           <dd>{item}</dd>
           <dt>{t("report.date")}</dt>
-          <dd>{view.exam_date}</dd>
+          <dd>{examDay(view.exam_date)}</dd>
         </dl>
         {signed ? (
           <>

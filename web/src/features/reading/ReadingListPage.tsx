@@ -13,6 +13,7 @@ import { Empty } from "@/ui/Empty";
 import { Failure } from "@/ui/Failure";
 import { PageFrame } from "@/ui/PageFrame";
 import { ExamTag, PriorityTag, StageTag } from "@/ui/Tags";
+import { ageText } from "./age";
 import { worklistQuery, type ListFilter } from "./api";
 import { GROUPS, groupStates, mergeRows, nextRow, waitingOf } from "./rows";
 import css from "./Reading.module.css";
@@ -292,7 +293,7 @@ function Row({ row, language, selected, tabbable, onFocus, onOpen }: RowProps) {
       <td>
         <span className={css.name}>{row.patient.name}</span>{" "}
         <span className={css.dim}>
-          {t(`common:sex.${row.patient.sex}`)} {row.age_text}
+          {t(`common:sex.${row.patient.sex}`)} {ageText(t, row.age_text)}
         </span>
       </td>
       <td>

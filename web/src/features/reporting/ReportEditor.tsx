@@ -33,6 +33,8 @@ interface Props {
   modality: string;
   bodyPart: string;
   mayShare: boolean;
+  /** The role writes reports, whoever holds this one. */
+  mayWrite: boolean;
   onChanged: (report: Report) => void;
   /** After signing or handing in, the reader usually goes on. */
   onDone: () => void;
@@ -41,12 +43,16 @@ interface Props {
 }
 
 /** Key it by the report's id: each report has its own draft. */
-export function ReportEditor({ report, userId, modality, bodyPart, mayShare, onChanged, onDone, extra, ref }: Props) {
+export function ReportEditor({ report, userId, modality, bodyPart, mayShare, mayWrite, onChanged, onDone, extra, ref }: Props) {
   const { t } = useTranslation("reporting");
   const handle = useDraft(report, userId, onChanged);
   const { draft } = handle;
   const { base, text } = draft;
   const editable = base.can.includes("edit");
+  const adopt = (next: Report): void => {
+    handle.adopt(next);
+    onChanged(next);
+  };
   const [remains, setRemains] = useState<Remains | null>(() =>
     editable ? find(localStorage, report, userId, Date.now()) : null,
   );
@@ -139,9 +145,7 @@ export function ReportEditor({ report, userId, modality, bodyPart, mayShare, onC
           {extra}
         </span>
       </header>
-      {base.locked_by !== null && !editable && (
-        <Alert type="info" showIcon title={t("locked", { name: base.locked_by })} />
-      )}
+      {base.locked_by !== null && <Locked report={base} mayTakeOver={mayWrite} onTaken={adopt} />}
       {base.opinion !== null && base.opinion !== "" && (
         <Alert type="warning" showIcon title={t("opinion")} description={base.opinion} />
       )}
@@ -200,8 +204,49 @@ function merge(text: Text, template: ReportTemplate): Text {
   return {
     findings: joined(text.findings, template.findings),
     impression: joined(text.impression, template.impression),
-    advice: text.advice,
+    advice: joined(text.advice, template.advice ?? ""),
   };
+}
+
+/** Somebody else has the case. Taking it over is possible, is recorded, and is never by accident. */
+function Locked({
+  report,
+  mayTakeOver,
+  onTaken,
+}: {
+  report: Report;
+  mayTakeOver: boolean;
+  onTaken: (report: Report) => void;
+}) {
+  const { t } = useTranslation("reporting");
+  const [problem, setProblem] = useState<unknown>(null);
+  const name = report.locked_by ?? "";
+  const take = async (): Promise<void> => {
+    try {
+      onTaken(await reports.takeOver(report.order_id));
+    } catch (error) {
+      setProblem(error);
+    }
+  };
+  return (
+    <Alert
+      type={problem === null ? "info" : "error"}
+      showIcon
+      title={problem === null ? t("locked", { name }) : problemText(t, problem)}
+      action={
+        mayTakeOver && report.stage !== "final" ? (
+          <Popconfirm
+            title={t("take_over.sure", { name })}
+            description={t("take_over.effect")}
+            okText={t("take_over")}
+            onConfirm={take}
+          >
+            <Button size="small">{t("take_over")}</Button>
+          </Popconfirm>
+        ) : undefined
+      }
+    />
+  );
 }
 
 function SaveState({ handle, editable }: { handle: DraftHandle; editable: boolean }) {

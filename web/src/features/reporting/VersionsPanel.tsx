@@ -11,8 +11,11 @@ import { Failure } from "@/ui/Failure";
 import { StageTag, Tag } from "@/ui/Tags";
 import { diffQuery } from "./api";
 import { DiffView } from "./DiffView";
-import { SECTIONS } from "./draft";
+import { sameText, SECTIONS, textOf } from "./draft";
 import css from "./Reporting.module.css";
+
+/** The number under which the server compares the text that is not a version yet. */
+const WORKING = 0;
 
 export function VersionsPanel({ report, open, onClose }: { report: Report; open: boolean; onClose: () => void }) {
   const { t } = useTranslation("reporting");
@@ -34,6 +37,9 @@ function Versions({ report, versions }: { report: Report; versions: readonly Rep
   const [to, setTo] = useState(newest);
   const [from, setFrom] = useState(versions[1]?.n ?? newest);
   const options = versions.map(({ n, author }) => ({ value: n, label: t("versions.option", { n, author }) }));
+  const last = versions[0];
+  const changed = last !== undefined && !sameText(textOf(report), last);
+  const targets = changed ? [{ value: WORKING, label: t("versions.working") }, ...options] : options;
   const shown = versions.find(({ n }) => n === to);
   return (
     <div className={css.versions}>
@@ -70,18 +76,18 @@ function Versions({ report, versions }: { report: Report; versions: readonly Rep
       {shown?.opinion != null && shown.opinion !== "" && (
         <p className={css.opinion}>{t("versions.opinion", { opinion: shown.opinion })}</p>
       )}
-      {versions.length > 1 && (
+      {(versions.length > 1 || changed) && (
         <div className={css.compareRow}>
           <span>{t("versions.compare")}</span>
           <Select value={from} options={options} onChange={setFrom} aria-label={t("versions.from")} />
           <span aria-hidden>→</span>
-          <Select value={to} options={options} onChange={setTo} aria-label={t("versions.to")} />
+          <Select value={to} options={targets} onChange={setTo} aria-label={t("versions.to")} />
         </div>
       )}
       {from === to ? (
         shown !== undefined && <Plain version={shown} />
       ) : (
-        <Compared reportId={report.id} from={from} to={to} />
+        <Compared report={report} from={from} to={to} />
       )}
       {shown !== undefined && shown.hash !== "" && (
         <p className={`${css.dim} mono ${css.hash}`}>{t("versions.hash", { hash: shown.hash })}</p>
@@ -104,9 +110,9 @@ function Plain({ version }: { version: ReportVersion }) {
   );
 }
 
-function Compared({ reportId, from, to }: { reportId: string; from: number; to: number }) {
+function Compared({ report, from, to }: { report: Report; from: number; to: number }) {
   const { t } = useTranslation("reporting");
-  const diff = useQuery(diffQuery(reportId, from, to));
+  const diff = useQuery(diffQuery(report.id, from, to, report.rev));
   if (diff.isPending) return <Skeleton active title={false} />;
   if (diff.isError) return <Failure compact error={diff.error} onRetry={() => void diff.refetch()} />;
   return (

@@ -28,15 +28,21 @@ export const sharesQuery = (orderId: string) =>
       items(await api.get<Page<Share> | Share[]>(path`/orders/${orderId}/shares`, { signal })),
   });
 
-export const diffQuery = (reportId: string, from: number, to: number) =>
+/** Versions never change; the working text does, so its revision belongs to the key. */
+export const diffQuery = (reportId: string, from: number, to: number, rev: number) =>
   queryOptions({
-    queryKey: ["report", reportId, "diff", from, to],
+    queryKey: ["report", reportId, "diff", from, to, to === 0 ? rev : null],
     queryFn: ({ signal }) => api.get<ReportDiff>(path`/reports/${reportId}/diff`, { query: { from, to }, signal }),
     staleTime: Infinity,
   });
 
 export const reports = {
   open: (orderId: string) => api.post<Report>(path`/orders/${orderId}/report`),
+  /** Takes the case from the reader who holds it; the server records that. */
+  takeOver: (orderId: string) =>
+    api.post<Report>(path`/orders/${orderId}/report`, undefined, { query: { take_over: true } }),
+  /** Lets the case go, so that others may work on it. */
+  release: (orderId: string) => api.delete(path`/orders/${orderId}/reading`),
   read: (id: string) => api.get<Report>(path`/reports/${id}`),
   save: (id: string, text: Text, rev: number) => api.put<Report>(path`/reports/${id}/draft`, { ...text, rev }),
   submit: (id: string, rev: number) => api.post<Report>(path`/reports/${id}/submit`, { rev }),

@@ -52,13 +52,10 @@ export function reduce(draft: Draft, action: Action): Draft {
     case "sending":
       return draft.phase === "conflict" ? draft : { ...draft, phase: "saving", sent: draft.text, problem: null };
     case "saved":
-      return {
-        ...draft,
-        base: action.report,
-        sent: null,
-        problem: null,
-        phase: sameText(draft.text, textOf(action.report)) ? "clean" : "dirty",
-      };
+      // The server may have unified line ends: what was sent and not changed since is saved.
+      return sameText(draft.text, draft.sent ?? textOf(action.report))
+        ? startDraft(action.report)
+        : { ...draft, base: action.report, sent: null, problem: null, phase: "dirty" };
     case "failed":
       return draft.phase === "conflict" ? draft : { ...draft, phase: "offline", sent: null, problem: action.problem };
     case "stale":

@@ -124,7 +124,7 @@ export function TimelinePage() {
 function Entry({ event }: { event: TimelineEvent }) {
   const { t } = useTranslation("timeline");
   const sentence = sentenceOf(t, event);
-  const actor = event.actor_name ?? t(`actor.${event.actor_kind}`, { defaultValue: event.actor_kind });
+  const actor = event.actor_name || t(`actor.${event.actor_kind}`, { defaultValue: event.actor_kind });
   const source = event.source ?? "";
   return (
     <li className={css.entry} data-area={areaOf(event.topic)}>

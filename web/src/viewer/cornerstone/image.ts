@@ -6,7 +6,6 @@ import { FrameFetchError } from "../fastlane/seriesFrames";
 
 export interface DecodeContext {
   readonly imageId: string;
-  readonly transferSyntax: string;
   readonly modality: string;
   readonly ref: FrameRef;
   readonly rgba: boolean;
@@ -25,16 +24,16 @@ export function decodeFrame(
   if (bytes.length === 0) {
     throw new FrameFetchError("viewer.frame_empty", true);
   }
-  if (!isNative(context.transferSyntax)) {
+  if (!isNative(context.ref.transferSyntax)) {
     return decodeCompressed(context, bytes);
   }
   return instance.samples > 1
     ? colourImage(context, colourFromNative(bytes, instance, context.rgba))
-    : greyImage(context, greyFromNative(bytes, instance, isBigEndian(context.transferSyntax)));
+    : greyImage(context, greyFromNative(bytes, instance, isBigEndian(context.ref.transferSyntax)));
 }
 
 async function decodeCompressed(context: DecodeContext, bytes: Uint8Array<ArrayBuffer>): Promise<Types.IImage> {
-  const image = await createImage(context.imageId, bytes, context.transferSyntax, {
+  const image = await createImage(context.imageId, bytes, context.ref.transferSyntax, {
     useRGBA: context.rgba,
     preScale: { enabled: true },
   } as Parameters<typeof createImage>[3]);

@@ -40,7 +40,7 @@ function provide(type: string, imageId: unknown): unknown {
         rescaleType: series.modality === "CT" ? "HU" : undefined,
       };
     case MetadataModules.TRANSFER_SYNTAX:
-      return { transferSyntaxUID: series.manifest.transfer_syntax };
+      return { transferSyntaxUID: ref.transferSyntax };
     case MetadataModules.CINE: {
       const time = ref.instance.frame_time;
       return time === null || time <= 0 ? undefined : { cineRate: 1000 / time, numberOfFrames: ref.instance.frames };
@@ -68,17 +68,17 @@ function imagePixel({ instance }: FrameRef): Record<string, unknown> {
   };
 }
 
-function imagePlane(series: OpenSeries, { instance }: FrameRef): Record<string, unknown> {
+function imagePlane(series: OpenSeries, { instance, position }: FrameRef): Record<string, unknown> {
   const orientation = instance.orientation ?? AS_STORED;
   const spacing = instance.pixel_spacing;
   return {
-    frameOfReferenceUID: instance.position === null ? series.seriesUid : series.studyUid,
+    frameOfReferenceUID: position === null ? series.seriesUid : series.studyUid,
     rows: instance.rows,
     columns: instance.columns,
     imageOrientationPatient: [...orientation],
     rowCosines: orientation.slice(0, 3),
     columnCosines: orientation.slice(3, 6),
-    imagePositionPatient: instance.position ?? [0, 0, 0],
+    imagePositionPatient: position ?? [0, 0, 0],
     sliceThickness: instance.thickness ?? undefined,
     pixelSpacing: spacing ?? [1, 1],
     rowPixelSpacing: spacing?.[0] ?? 1,

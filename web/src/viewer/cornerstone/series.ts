@@ -54,7 +54,7 @@ async function openNew(key: string, studyUid: string, seriesUid: string, modalit
         const ref = refs[index];
         const imageId = imageIds[index];
         if (ref === undefined || imageId === undefined) throw new FrameFetchError("viewer.stream_index", true);
-        return decodeFrame({ imageId, transferSyntax: manifest.transfer_syntax, modality, ref, rgba }, bytes);
+        return decodeFrame({ imageId, modality, ref, rgba }, bytes);
       },
       size: (image) => image.sizeInBytes,
       dropped: (index) => {
@@ -89,7 +89,7 @@ function decodedBytes(manifest: Manifest): number {
   let largest = 1;
   for (const instance of manifest.instances) {
     const pixels = instance.rows * instance.columns;
-    const grey = isNative(manifest.transfer_syntax) ? frameBytes(instance) : pixels * 2;
+    const grey = isNative(instance.transfer_syntax ?? manifest.transfer_syntax) ? frameBytes(instance) : pixels * 2;
     largest = Math.max(largest, instance.samples > 1 ? pixels * 4 : grey);
   }
   return largest;

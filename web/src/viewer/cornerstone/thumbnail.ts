@@ -89,7 +89,6 @@ async function oneFrame(series: OpenSeries, index: number): Promise<Types.IImage
   return decodeFrame(
     {
       imageId,
-      transferSyntax: series.manifest.transfer_syntax,
       modality: series.modality,
       ref,
       rgba: drawsOnCpu(),

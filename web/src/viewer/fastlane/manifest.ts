@@ -26,6 +26,10 @@ export interface ManifestInstance {
   thickness: number | null;
   /** Planar Configuration (0028,0006): colour planes one after the other. */
   planar: boolean | number | null;
+  /** Where it is not the manifest's. */
+  transfer_syntax?: string;
+  /** One per frame, where the frames of one object lie at different places. */
+  frame_positions?: ([number, number, number] | null)[];
 }
 
 export interface Manifest {
@@ -38,6 +42,8 @@ export interface FrameRef {
   readonly index: number;
   readonly frame: number;
   readonly instance: ManifestInstance;
+  readonly position: [number, number, number] | null;
+  readonly transferSyntax: string;
 }
 
 /** The global frame numbering of the stream: instances in manifest order, frames inside. */
@@ -45,7 +51,13 @@ export function listFrames(manifest: Manifest): FrameRef[] {
   const frames: FrameRef[] = [];
   for (const instance of manifest.instances) {
     for (let frame = 0; frame < Math.max(1, instance.frames); frame += 1) {
-      frames.push({ index: frames.length, frame, instance });
+      frames.push({
+        index: frames.length,
+        frame,
+        instance,
+        position: instance.frame_positions?.[frame] ?? instance.position,
+        transferSyntax: instance.transfer_syntax ?? manifest.transfer_syntax,
+      });
     }
   }
   return frames;

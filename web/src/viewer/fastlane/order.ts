@@ -1,12 +1,12 @@
 /**
- * The order in which the server sends frames: from the start outwards, the following
- * frame first, then the preceding one; past one end only the other side remains.
+ * The order in which the server sends frames: from the start outwards, the preceding
+ * frame first, then the following one; past one end only the other side remains.
  */
 export function outwardPosition(start: number, index: number, frames: number): number {
   const distance = Math.abs(index - start);
   const near = Math.min(start, frames - 1 - start);
   if (distance <= near) {
-    return index > start ? distance * 2 - 1 : distance * 2;
+    return index < start ? distance * 2 - 1 : distance * 2;
   }
   return near + distance;
 }

@@ -6,8 +6,8 @@ import { FrameFetchError, SeriesFrames, type FrameSource } from "./seriesFrames"
 function outward(start: number, frames: number): number[] {
   const order = [start];
   for (let distance = 1; distance < frames; distance += 1) {
-    if (start + distance < frames) order.push(start + distance);
     if (start - distance >= 0) order.push(start - distance);
+    if (start + distance < frames) order.push(start + distance);
   }
   return order;
 }

@@ -1,4 +1,4 @@
-import { Enums, RenderingEngine, utilities, type Types } from "@cornerstonejs/core";
+import { Enums, RenderingEngine, utilities, type StackViewport, type Types } from "@cornerstonejs/core";
 import { mayBeLossy } from "../fastlane/manifest";
 import type { SeriesProgress } from "../fastlane/seriesFrames";
 import { headerWindow } from "../cornerstone/image";
@@ -101,6 +101,8 @@ interface Pane {
   /** Grows with each series that was asked for, so that a late answer is dropped. */
   turn: number;
   wanted: { ref: SeriesRef; index: number } | null;
+  /** The window that is drawn; see `keepWindow`. */
+  voi: { lower: number; upper: number } | null;
 }
 
 const MAX_PANES = 4;
@@ -138,6 +140,7 @@ export class ViewerSession extends Store<ViewState> {
       cine: null,
       turn: 0,
       wanted: null,
+      voi: null,
     }));
     bindTools(this.group, this.state.tool, this.touch);
     this.observer = new ResizeObserver(() => this.resize());
@@ -165,7 +168,14 @@ export class ViewerSession extends Store<ViewState> {
     // With a tab index Cornerstone swallows every key while the picture has the focus, Tab included.
     element.removeAttribute("tabindex");
     this.group.addViewport(viewportId(at), this.engine.id);
-    const refresh = (): void => this.readPane(at);
+    const refresh = (): void => {
+      this.keepWindow(at);
+      this.readPane(at);
+    };
+    const windowed = (event: Event): void => {
+      pane.voi = (event as Types.EventTypes.VoiModifiedEvent).detail.range;
+      this.readPane(at);
+    };
     const activate = (): void => {
       // Keys belong to the pictures again, not to the text that was written before.
       if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
@@ -177,7 +187,7 @@ export class ViewerSession extends Store<ViewState> {
       refresh();
     };
     element.addEventListener(Events.IMAGE_RENDERED, refresh);
-    element.addEventListener(Events.VOI_MODIFIED, refresh);
+    element.addEventListener(Events.VOI_MODIFIED, windowed);
     element.addEventListener(Events.CAMERA_MODIFIED, refresh);
     element.addEventListener(Events.STACK_NEW_IMAGE, newImage);
     element.addEventListener(Events.PRE_STACK_NEW_IMAGE, refresh);
@@ -185,7 +195,7 @@ export class ViewerSession extends Store<ViewState> {
     this.observer.observe(element);
     pane.stop = () => {
       element.removeEventListener(Events.IMAGE_RENDERED, refresh);
-      element.removeEventListener(Events.VOI_MODIFIED, refresh);
+      element.removeEventListener(Events.VOI_MODIFIED, windowed);
       element.removeEventListener(Events.CAMERA_MODIFIED, refresh);
       element.removeEventListener(Events.STACK_NEW_IMAGE, newImage);
       element.removeEventListener(Events.PRE_STACK_NEW_IMAGE, refresh);
@@ -248,11 +258,11 @@ export class ViewerSession extends Store<ViewState> {
       oldStop?.();
     };
     if (previous !== null) releaseSeries(previous);
+    pane.voi = null;
     const first = Math.min(Math.max(0, index), series.refs.length - 1);
     this.patch(at, {
       total: series.refs.length,
       slice: first,
-      lossy: mayBeLossy(series.manifest.transfer_syntax),
       progress: series.frames.progress(),
     });
     try {
@@ -438,6 +448,19 @@ export class ViewerSession extends Store<ViewState> {
     this.patch(at, { progress: series.frames.progress() });
   }
 
+  /**
+   * After each new picture the CPU renderer reports the header's window although it draws
+   * the reader's; the window tool would start from the wrong one. What is drawn is set anew.
+   */
+  private keepWindow(at: number): void {
+    const { voi } = this.pane(at);
+    const viewport = this.viewport(at);
+    if (voi === null || viewport === null || !drawsOnCpu()) return;
+    const reported = viewport.getProperties().voiRange;
+    if (reported == null || (reported.lower === voi.lower && reported.upper === voi.upper)) return;
+    (viewport as StackViewport).setProperties({ voiRange: voi }, true);
+  }
+
   private readPane(at: number): void {
     const pane = this.panes[at];
     const viewport = this.viewport(at);
@@ -458,9 +481,10 @@ export class ViewerSession extends Store<ViewState> {
     this.patch(at, {
       slice,
       frame: ref.frame,
+      lossy: mayBeLossy(ref.transferSyntax),
       frames: Math.max(1, instance.frames),
       instanceNumber: instance.number,
-      location: instance.position === null || orientation === null ? null : along(orientation, instance.position),
+      location: ref.position === null || orientation === null ? null : along(orientation, ref.position),
       thickness: instance.thickness,
       window: voiRange == null || image.color ? null : windowOf(voiRange.lower, voiRange.upper),
       zoom: zoomOf(viewport, image),
