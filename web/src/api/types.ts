@@ -488,6 +488,7 @@ export interface ReportTemplate {
   body_part: string;
   findings: string;
   impression: string;
+  advice?: string;
   shared: boolean;
 }
 export interface NewShare {
