@@ -5,8 +5,10 @@
 
 pub mod cli;
 pub mod config;
+mod control;
 mod demo;
 mod error;
+mod images;
 mod listen;
 mod setup;
 mod tls;
@@ -38,6 +40,7 @@ pub struct Running {
     pub app: App,
     cancel: CancellationToken,
     tasks: JoinSet<()>,
+    _lock: control::Lock,
 }
 
 impl Running {
@@ -87,6 +90,9 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{http_addr}"));
 
+    std::fs::create_dir_all(&config.data_dir).map_err(ServerError::file(&config.data_dir))?;
+    let lock = control::lock(&config.data_dir)?
+        .ok_or_else(|| ServerError::Said(format!("another server runs on {}", config.data_dir.display())))?;
     let place = Place::open(&config).await?;
     let fresh = place.prepare(&config).await?;
     let archive = place.archive(&config).await?;
@@ -129,6 +135,13 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     if let Some(listener) = hl7 {
         workers::hl7(&app, &config, listener, &cancel, &mut tasks)?;
     }
+    let store = images::Store {
+        db: app.db.clone(),
+        access: app.access.clone(),
+        archive: app.archive.clone(),
+        data_dir: config.data_dir.clone(),
+    };
+    tasks.spawn(control::listen(&store, cancel.clone())?);
     tracing::info!(http = %http_addr, dimse = ?dimse_addr, hl7 = ?hl7_addr, "started");
-    Ok(Running { http_addr, dimse_addr, hl7_addr, url, demo_token, app, cancel, tasks })
+    Ok(Running { http_addr, dimse_addr, hl7_addr, url, demo_token, app, cancel, tasks, _lock: lock })
 }

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// In the data folder: the key of sealed secrets.
+pub(crate) const KEY_FILE: &str = "secret.key";
+
 /// An installation, opened.
 pub struct Place {
     pub db: Db,
@@ -114,13 +117,13 @@ impl Place {
 
 /// The key of sealed secrets, made at the first start. Losing it costs the second factors, nothing else.
 fn secret_key(dir: &Path) -> Result<SecretKey, ServerError> {
-    let path = dir.join("secret.key");
+    let path = dir.join(KEY_FILE);
     if !path.exists() {
         write_private(&path, &SecretKey::random_bytes())?;
     }
     let bytes = std::fs::read(&path).map_err(ServerError::file(&path))?;
     let bytes: [u8; 32] = bytes.try_into().map_err(|_| ServerError::Config {
-        name: "secret.key",
+        name: KEY_FILE,
         reason: "must hold 32 bytes; restore it from the backup".to_owned(),
     })?;
     Ok(SecretKey::from_bytes(&bytes)?)

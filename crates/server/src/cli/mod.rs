@@ -81,14 +81,20 @@ impl PlaceArgs {
         Config::load(self.overrides())
     }
 
-    /// Opens an installation that exists; a mistyped folder must not become a new one.
-    async fn open(&self) -> Result<(Config, Place), ServerError> {
+    /// The configuration of an installation that exists; a mistyped folder must not become a new one.
+    fn existing(&self) -> Result<Config, ServerError> {
         let config = self.config()?;
         if let Some(path) = config.database.strip_prefix("sqlite:")
             && !std::path::Path::new(path).exists()
         {
             return Err(ServerError::Said(format!("there is no installation in {}", config.data_dir.display())));
         }
+        Ok(config)
+    }
+
+    /// Opens an installation that exists.
+    async fn open(&self) -> Result<(Config, Place), ServerError> {
+        let config = self.existing()?;
         let place = Place::open(&config).await?;
         Ok((config, place))
     }
