@@ -98,7 +98,7 @@ impl Reader<'_> {
             return Ok((VR::UN, at + 8, self.long(at + 4)?));
         }
         if self.implicit {
-            return Ok((self.implied(tag, signs), at + 8, self.long(at + 4)?));
+            return Ok((Self::implied(tag, signs), at + 8, self.long(at + 4)?));
         }
         let vr = self.bytes.get(at + 4..at + 6).and_then(|b| <[u8; 2]>::try_from(b).ok());
         let vr = VR::from_binary(vr.ok_or(DataSetError::Truncated)?).ok_or(DataSetError::Damaged)?;
@@ -120,7 +120,7 @@ impl Reader<'_> {
         })
     }
 
-    fn implied(&self, tag: Tag, signs: Signs) -> VR {
+    fn implied(tag: Tag, signs: Signs) -> VR {
         match tag {
             tags::SMALLEST_IMAGE_PIXEL_VALUE
             | tags::LARGEST_IMAGE_PIXEL_VALUE
@@ -241,7 +241,7 @@ impl Reader<'_> {
     fn element(&self, tag: Tag, vr: VR, value: &[u8], charset: &Charset, signs: Signs) -> InMemElement {
         // Writers that did not know an attribute send it as UN, little endian, implicit (PS3.5 6.2.2 note 2).
         let (vr, big) = match vr {
-            VR::UN if !self.implicit && tag.group() % 2 == 0 => match self.implied(tag, signs) {
+            VR::UN if !self.implicit && tag.group().is_multiple_of(2) => match Self::implied(tag, signs) {
                 VR::SQ | VR::UN => (VR::UN, false),
                 known => (known, false),
             },

@@ -6,6 +6,7 @@
 mod charset;
 mod data_set;
 mod detect;
+mod facts;
 mod iso2022;
 pub mod part10;
 mod peek;
@@ -15,6 +16,7 @@ pub mod render;
 
 pub use charset::{Charset, Term, Unencodable, decode_text, encode_text, honours_charset};
 pub use data_set::{DataSetError, Limits, declare_utf8, read_data_set};
+pub use facts::ImageFacts;
 pub use peek::{Peek, peek, vr_of};
 pub use person_name::{NameGroup, PersonName};
 pub use pinyin::{name_initials, name_latin};
