@@ -72,7 +72,8 @@ impl Station {
 
     /// The organization that owns what happens here.
     pub async fn put_org(&self) -> OrgId {
-        let org = mingying_access::Org { id: OrgId::new(), name: "明影医院".to_owned(), name_en: "Mingying".to_owned() };
+        let org =
+            mingying_access::Org { id: OrgId::new(), name: "明影医院".to_owned(), name_en: "Mingying".to_owned() };
         let mut tx = self.db.begin().await.unwrap();
         mingying_access::put_org(&mut tx, &org).await.unwrap();
         tx.commit().await.unwrap();
