@@ -56,11 +56,7 @@ impl RenderReport for PrintReports {
 }
 
 /// A report as it is printed. `link` is the address behind the QR code, where there is one.
-pub async fn report_document(
-    db: &Db,
-    content: &Content,
-    link: Option<String>,
-) -> Result<ReportDocument, PaperError> {
+pub async fn report_document(db: &Db, content: &Content, link: Option<String>) -> Result<ReportDocument, PaperError> {
     let order = &content.order;
     let scope = Scope::Org(order.org);
     let zone = mingying_scheduling::facility_zone(db, order.org).await?;
@@ -150,6 +146,10 @@ pub async fn slip_document(
         document.arrive_by = early.strftime("%H:%M").to_string();
         document.place = row.room_name;
         document.device = row.device_name;
+    } else if let Some(step) = mingying_scheduling::step_of(db, scope, order.id).await? {
+        let device = mingying_scheduling::device(db, scope, step.device).await?;
+        document.place = mingying_scheduling::room(db, scope, device.room).await?.name;
+        document.device = device.name;
     }
     Ok(document)
 }

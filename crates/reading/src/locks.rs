@@ -57,11 +57,15 @@ pub async fn renew_in<A: Action>(tx: &mut Tx, permit: &Permit<A>, order: OrderId
     match store::lock_of(tx, order, now).await? {
         Some(other) if other.user_id != actor.id => Err(ReadingError::Locked { by: other.user_name }),
         _ => {
-            let mine =
-                Lock { order, user_id: actor.id.clone(), user_name: actor.name.clone(), until: now.plus(HOLD) };
+            let mine = Lock { order, user_id: actor.id.clone(), user_name: actor.name.clone(), until: now.plus(HOLD) };
             store::put_lock(tx, &mine, now).await
         }
     }
+}
+
+/// In a writer's transaction: the work is handed on, whoever comes next finds the case free.
+pub async fn release_in(tx: &mut Tx, order: OrderId, user_id: &str) -> Result<(), ReadingError> {
+    Ok(store::remove_lock(tx, order, user_id).await?)
 }
 
 /// Who holds the case at `now`.

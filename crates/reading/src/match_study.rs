@@ -1,7 +1,7 @@
 //! A study finds its order: by accession number, then by the Study Instance UID of the worklist item.
 
 use crate::plausible::{Identity, Verdict, compare};
-use crate::{How, Reason, ReadingError, store};
+use crate::{How, ReadingError, Reason, store};
 use mingying_archive::{Archive, ReadStudies, StudyRow};
 use mingying_db::{Db, Tx};
 use mingying_events::About;

@@ -172,7 +172,8 @@ pub fn age(birth: Date, on: Date) -> String {
     if on < birth {
         return String::new();
     }
-    let mut months = (i32::from(on.year()) - i32::from(birth.year())) * 12 + i32::from(on.month()) - i32::from(birth.month());
+    let mut months =
+        (i32::from(on.year()) - i32::from(birth.year())) * 12 + i32::from(on.month()) - i32::from(birth.month());
     if on.day() < birth.day() {
         months -= 1;
     }

@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 
 /// Serialises everything about one study: FNV-1a of its UID, as an advisory lock key.
 pub(crate) fn study_key(study_uid: &str) -> i64 {
-    let hash = study_uid.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = study_uid
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     i64::from_ne_bytes(hash.to_ne_bytes())
 }
 
@@ -201,9 +201,10 @@ pub(crate) async fn list_unmatched(
         .collect::<Result<Vec<_>, DbError>>()?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
-    let next = items.last().filter(|_| more).map(|last| {
-        Cursor { rank: 0, at: last.received_at.as_micros(), order: last.study_uid.clone() }.text()
-    });
+    let next = items
+        .last()
+        .filter(|_| more)
+        .map(|last| Cursor { rank: 0, at: last.received_at.as_micros(), order: last.study_uid.clone() }.text());
     Ok(Page { items, next })
 }
 
@@ -234,8 +235,7 @@ pub(crate) async fn locks_of(db: &Db, orders: &[OrderId], now: Timestamp) -> Res
             "SELECT order_id, user_id, user_name, until FROM reading_locks WHERE until > $1 AND order_id IN ({})",
             list(1, chunk.len())
         );
-        let values: Vec<Value> =
-            std::iter::once(Value::from(now)).chain(chunk.iter().map(Value::from)).collect();
+        let values: Vec<Value> = std::iter::once(Value::from(now)).chain(chunk.iter().map(Value::from)).collect();
         for row in db.query(AssertSqlSafe(sql), &values).await? {
             locks.push(lock(&row)?);
         }

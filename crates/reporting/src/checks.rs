@@ -143,7 +143,10 @@ mod tests {
 
     #[test]
     fn measures_and_comparisons_name_no_side() {
-        assert_eq!(codes(&text("左肺下叶结节，左右径约 8 mm，右肺清晰。", "左肺下叶结节。"), &[Side::Left]), [] as [&str; 0]);
+        assert_eq!(
+            codes(&text("左肺下叶结节，左右径约 8 mm，右肺清晰。", "左肺下叶结节。"), &[Side::Left]),
+            [] as [&str; 0]
+        );
         assert_eq!(codes(&text("左右径约 8 mm，bright, leftover", "未见异常"), &[Side::Left]), [] as [&str; 0]);
     }
 

@@ -118,13 +118,19 @@ pub(crate) async fn view(
         if may_edit(ctx, &report) {
             can.push("edit");
         }
-        let physician = ctx.permit::<IssueInitial>().is_ok();
-        let handing_in = matches!(stage, Stage::New | Stage::Trainee) && ctx.permit::<DraftReport>().is_ok();
-        if handing_in || (physician && matches!(stage, Stage::Initial | Stage::Rejected)) {
+        let auditor = ctx.permit::<AuditReport>().is_ok();
+        let own = core.initial_by.as_ref().is_some_and(|author| author.id == *me);
+        let hands_in = match stage {
+            Stage::New | Stage::Trainee => ctx.permit::<DraftReport>().is_ok(),
+            Stage::Rejected => ctx.permit::<IssueInitial>().is_ok(),
+            // Who can audit it is not asked to take it over as author; its author may issue it again.
+            Stage::Initial => ctx.permit::<IssueInitial>().is_ok() && (own || !auditor),
+            Stage::Final => false,
+        };
+        if hands_in {
             can.push("submit");
         }
-        if stage == Stage::Initial && ctx.permit::<AuditReport>().is_ok() {
-            let own = core.initial_by.as_ref().is_some_and(|author| author.id == *me);
+        if stage == Stage::Initial && auditor {
             if !own || settings.single_handed {
                 can.push("audit");
             }

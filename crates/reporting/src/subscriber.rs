@@ -1,12 +1,12 @@
 use crate::{Content, PdfMeta, ReadReports, ReportError, content, encapsulate_pdf, sop_uid_of};
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 use mingying_access::record;
 use mingying_archive::{Archive, Origin, Owner, PersonName, ReadStudies, StoreStudy};
 use mingying_db::Db;
 use mingying_events::payload::reporting::{ReportArchived, ReportFinal};
 use mingying_events::{About, Recorded};
 use mingying_jobs::{Failure, Subscriber};
-use jiff::tz::TimeZone;
 use mingying_kernel::{Ctx, Permit, ReportId, Timestamp};
 use std::sync::Arc;
 
@@ -65,13 +65,7 @@ impl StoreReports {
 
     /// Patient and study as the study itself says, so that the report does not split it; from the order where the
     /// study has no image yet.
-    async fn meta(
-        &self,
-        content: &Content,
-        study_uid: &str,
-        permit: &Permit<ReadStudies>,
-        zone: &TimeZone,
-    ) -> PdfMeta {
+    async fn meta(&self, content: &Content, study_uid: &str, permit: &Permit<ReadStudies>, zone: &TimeZone) -> PdfMeta {
         let (date, time) = date_time(content.at, zone);
         let order = &content.order;
         let base = PdfMeta {

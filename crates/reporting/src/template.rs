@@ -53,9 +53,12 @@ pub async fn upsert_template(
     if !permit.scope().sees(org) {
         return Err(ReportError::NotFound);
     }
-    for (field, value, max) in
-        [("code", &new.code, 64), ("name", &new.name, 128), ("name_en", &new.name_en, 128), ("modality", &new.modality, 16)]
-    {
+    for (field, value, max) in [
+        ("code", &new.code, 64),
+        ("name", &new.name, 128),
+        ("name_en", &new.name_en, 128),
+        ("modality", &new.modality, 16),
+    ] {
         if value.trim().is_empty() || value.chars().count() > max || value.chars().any(char::is_control) {
             return Err(ReportError::Invalid { field });
         }

@@ -10,7 +10,7 @@ use mingying_events::About;
 use mingying_events::payload::reporting::{ReportDraft, ReportFinal, ReportInitial, ReportOpened, ReportRejected};
 use mingying_kernel::{Action, Ctx, OrderId, Permit, ReportId};
 use mingying_orders::{ExamState, Order, Side, Step};
-use mingying_reading::{ReadCases, lock, renew_in};
+use mingying_reading::{ReadCases, lock, release_in, renew_in};
 
 /// Rules of the site.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,8 +53,13 @@ pub async fn open(
         None => make(&mut tx, permit, &order).await?,
     };
     tx.commit().await?;
-    match lock(db, &permit.ctx().permit::<ReadCases>().map_err(mingying_reading::ReadingError::from)?, order.id, take_over)
-        .await
+    match lock(
+        db,
+        &permit.ctx().permit::<ReadCases>().map_err(mingying_reading::ReadingError::from)?,
+        order.id,
+        take_over,
+    )
+    .await
     {
         Ok(_) | Err(mingying_reading::ReadingError::Locked { .. }) => {}
         Err(error) => return Err(error.into()),
@@ -154,6 +159,7 @@ pub async fn submit(
     let mut tx = db.begin().await?;
     let report = take(&mut tx, permit, id, Some(rev)).await?;
     let order = mingying_orders::load_in(&mut tx, permit.scope(), report.core().order).await?;
+    let order_id = order.id;
     let blocking: Vec<_> =
         check(&report.core().text, &sides(&order)).into_iter().filter(crate::Check::is_blocking).collect();
     let (by, at) = (me(permit.ctx()), permit.now());
@@ -179,6 +185,7 @@ pub async fn submit(
             record(&mut tx, permit, &about(core), &payload).await?;
         }
     }
+    release_in(&mut tx, order_id, &permit.actor().id).await?;
     tx.commit().await?;
     read::view(db, permit.ctx(), permit.scope(), settings, id).await
 }
@@ -198,6 +205,7 @@ pub async fn audit(
     let mut tx = db.begin().await?;
     let report = take(&mut tx, permit, id, Some(rev)).await?.into_initial("audit")?;
     let order = mingying_orders::load_in(&mut tx, permit.scope(), report.core().order).await?;
+    let order_id = order.id;
     let signing = Signing {
         checks: check(&report.core().text, &sides(&order)),
         override_reason,
@@ -216,6 +224,7 @@ pub async fn audit(
         waiver: version.waiver,
     };
     advanced.record(&mut tx, permit, &about(core), &payload).await?;
+    release_in(&mut tx, order_id, &permit.actor().id).await?;
     tx.commit().await?;
     read::view(db, permit.ctx(), permit.scope(), settings, id).await
 }
@@ -230,18 +239,13 @@ pub async fn reject(
 ) -> Result<View, ReportError> {
     let mut tx = db.begin().await?;
     let report = take(&mut tx, permit, id, None).await?.into_initial("reject")?;
-    let rev = report.core().rev;
+    let (rev, order_id) = (report.core().rev, report.core().order);
     let (report, version) = report.reject(me(permit.ctx()), permit.now(), opinion)?;
     let core = report.core();
     store::insert_version(&mut tx, &version).await?;
     store::update(&mut tx, Stage::Rejected, core, rev).await?;
-    record(
-        &mut tx,
-        permit,
-        &about(core),
-        &ReportRejected { report_id: id.to_string(), version: version.n },
-    )
-    .await?;
+    record(&mut tx, permit, &about(core), &ReportRejected { report_id: id.to_string(), version: version.n }).await?;
+    release_in(&mut tx, order_id, &permit.actor().id).await?;
     tx.commit().await?;
     read::view(db, permit.ctx(), permit.scope(), settings, id).await
 }

@@ -168,7 +168,7 @@ on_both! {
         assert!(!view.can.contains(&"audit"), "the radiologist may not audit");
 
         let view = site.open(&senior, order.id).await.unwrap();
-        assert_eq!(view.can, ["edit", "submit", "audit", "reject"]);
+        assert_eq!(view.can, ["edit", "audit", "reject"]);
         let view = site.reject(&senior, &view, "请描述半月板").await.unwrap();
         assert_eq!((view.stage, view.opinion.as_deref()), (Stage::Rejected, Some("请描述半月板")));
         assert!(matches!(site.audit(&senior, &view, None).await, Err(ReportError::Stage { .. })));
@@ -178,7 +178,10 @@ on_both! {
         let view = site.submit(&radiologist, &view).await.unwrap();
         assert_eq!((view.stage, view.opinion), (Stage::Initial, None));
 
-        let senior_view = site.open(&senior, order.id).await.unwrap();
+        // Handed on: nobody has to take the case over.
+        let permit = senior.permit().unwrap();
+        let senior_view = reporting::open(&site.db, &permit, &site.settings, order.id, false).await.unwrap();
+        assert_eq!(senior_view.locked_by, None);
         let view = site.audit(&senior, &senior_view, None).await.unwrap();
         assert_eq!((view.stage, view.can.len()), (Stage::Final, 0));
         assert_eq!(site.state(order.id).await, ExamState::Audited);
@@ -391,7 +394,8 @@ fn no_sequence_of_attempts_breaks_the_rules() {
         let site = Site::new(test.db.clone()).await;
         (test, site)
     });
-    let people = [Role::Trainee, Role::Radiologist, Role::Radiologist, Role::Senior, Role::Expert].map(|r| site.person(r));
+    let people =
+        [Role::Trainee, Role::Radiologist, Role::Radiologist, Role::Senior, Role::Expert].map(|r| site.person(r));
     let config = ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(tries in tries())| {
         runtime.block_on(async {

@@ -25,12 +25,7 @@ pub(crate) fn secret() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
-pub async fn create(
-    db: &Db,
-    permit: &Permit<CreateShare>,
-    order: OrderId,
-    new: NewShare,
-) -> Result<Made, ShareError> {
+pub async fn create(db: &Db, permit: &Permit<CreateShare>, order: OrderId, new: NewShare) -> Result<Made, ShareError> {
     if !(1..=365).contains(&new.valid_days) {
         return Err(ShareError::Invalid { field: "valid_days" });
     }

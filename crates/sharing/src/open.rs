@@ -4,11 +4,12 @@ use crate::create::{about, secret};
 use crate::model::{Share, hash, unlocks};
 use crate::{ShareError, store};
 use jiff::civil::Date;
-use mingying_access::{Outcome, audit};
+use mingying_access::{Access, Outcome, audit};
 use mingying_db::Db;
 use mingying_events::payload::sharing::{ResultDelivered, ShareOpened};
-use mingying_kernel::{Actor, ActorKind, Ctx, Scope};
+use mingying_kernel::{Action, Actor, ActorKind, Ctx, Policy, Scope};
 use mingying_orders::{ExamState, Step};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an unlocked page stays open.
@@ -29,8 +30,18 @@ pub struct Opened {
     pub cookie: String,
 }
 
+/// What a link allows: to read, in its organization. The use cases of this crate ask for nothing but the shared order.
+struct LinkPolicy;
+
+impl Policy for LinkPolicy {
+    fn allow(&self, actor: &Actor, action: &str) -> Option<Scope> {
+        let reads = [mingying_reporting::ReadReports::NAME, mingying_archive::ReadStudies::NAME].contains(&action);
+        if reads && actor.kind == ActorKind::Patient { actor.org.map(Scope::Org) } else { None }
+    }
+}
+
 /// Who acts: the patient, known only as this link.
-fn patient(system: &Ctx, share: &Share, policy: std::sync::Arc<dyn mingying_kernel::Policy>) -> Ctx {
+pub(crate) fn patient(access: &Access, share: &Share) -> Ctx {
     let actor = Actor {
         kind: ActorKind::Patient,
         id: share.id.to_string(),
@@ -38,14 +49,14 @@ fn patient(system: &Ctx, share: &Share, policy: std::sync::Arc<dyn mingying_kern
         roles: Vec::new(),
         org: Some(share.org),
     };
-    Ctx::new(actor, "patient link", policy, system.clock().clone())
+    Ctx::new(actor, "patient link", Arc::new(LinkPolicy), access.clock().clone())
 }
 
 /// Unlocks the link `token` with the birth date and the last four of phone or document. `address` is where the request
 /// comes from; `access` gives the contexts.
 pub async fn open(
     db: &Db,
-    access: &mingying_access::Access,
+    access: &Access,
     token: &str,
     birth_date: Date,
     last4: &str,
@@ -58,7 +69,7 @@ pub async fn open(
     // Tries of one link come one after the other, so that many at once get no more of them.
     tx.lock(store::share_key(share.id)).await?;
     share.alive(now)?;
-    let ctx = patient(&system, &share, access.policy());
+    let ctx = patient(access, &share);
     let since = now.minus(WINDOW);
     let throttled = [
         store::tries_of_share(&mut tx, share.id, since, TRIES_SHARE).await?,
@@ -100,12 +111,7 @@ async fn deliver(tx: &mut mingying_db::Tx, system: &Ctx, ctx: &Ctx, share: &Shar
 }
 
 /// The share behind an unlocked page: token and cookie must belong together, and the link must still live.
-pub async fn session(
-    db: &Db,
-    access: &mingying_access::Access,
-    token: &str,
-    cookie: Option<&str>,
-) -> Result<Share, ShareError> {
+pub async fn session(db: &Db, access: &Access, token: &str, cookie: Option<&str>) -> Result<Share, ShareError> {
     let now = access.clock().now();
     let share = store::by_token_read(db, &hash(token)).await?.ok_or(ShareError::NotFound)?;
     share.alive(now)?;

@@ -1,6 +1,8 @@
 //! What an unlocked link shows.
 
+use crate::open::patient;
 use crate::{Share, ShareError};
+use mingying_access::Access;
 use mingying_archive::{Archive, InstanceRef, ReadStudies};
 use mingying_db::Db;
 use mingying_kernel::{Permit, Timestamp};
@@ -33,12 +35,11 @@ pub struct Series {
 /// Objects without pixels that a phone can show.
 const NOT_IMAGES: [&str; 9] = ["DOC", "SR", "PR", "KO", "SEG", "REG", "RTSTRUCT", "RTPLAN", "PLAN"];
 
-/// The page behind an unlocked link. `access` gives the worker's context under which it is put together; who looked is
-/// audited as the link.
+/// The page behind an unlocked link. What it reads is audited as read by the link.
 pub async fn report_view(
     db: &Db,
     archive: &Archive,
-    access: &mingying_access::Access,
+    access: &Access,
     share: &Share,
 ) -> Result<SharedReport, ShareError> {
     let scope = mingying_kernel::Scope::Org(share.org);
@@ -59,22 +60,14 @@ pub async fn report_view(
 }
 
 /// The signed report in force, for the page and for the PDF.
-pub async fn report_content(
-    db: &Db,
-    access: &mingying_access::Access,
-    share: &Share,
-) -> Result<Option<Content>, ShareError> {
-    let permit: Permit<ReadReports> = access.system("sharing").permit()?;
+pub async fn report_content(db: &Db, access: &Access, share: &Share) -> Result<Option<Content>, ShareError> {
+    let permit: Permit<ReadReports> = patient(access, share).permit()?;
     Ok(mingying_reporting::content_in_force(db, &permit, share.order).await?)
 }
 
-async fn series_of(
-    db: &Db,
-    archive: &Archive,
-    access: &mingying_access::Access,
-    share: &Share,
-) -> Result<Vec<Series>, ShareError> {
-    let permit: Permit<ReadStudies> = access.system("sharing").permit()?;
+async fn series_of(db: &Db, archive: &Archive, access: &Access, share: &Share) -> Result<Vec<Series>, ShareError> {
+    let permit: Permit<ReadStudies> = patient(access, share).permit()?;
+    mingying_access::audit_read(db, &permit, "order", &share.order.to_string()).await?;
     let studies = mingying_reading::studies_of(db, archive, &permit, share.order).await?;
     Ok(studies
         .into_iter()
@@ -104,7 +97,7 @@ pub struct FramePlace {
 pub async fn frame(
     db: &Db,
     archive: &Archive,
-    access: &mingying_access::Access,
+    access: &Access,
     share: &Share,
     series_uid: &str,
     index: u32,
@@ -112,7 +105,7 @@ pub async fn frame(
     if !share.images {
         return Err(ShareError::NoImages);
     }
-    let permit: Permit<ReadStudies> = access.system("sharing").permit()?;
+    let permit: Permit<ReadStudies> = patient(access, share).permit()?;
     let mut left = i64::from(index);
     for link in mingying_reading::study_uids(db, permit.scope(), share.order).await? {
         for instance in archive.instances_of(&permit, &link.study_uid, Some(series_uid), None).await? {

@@ -40,7 +40,12 @@ impl Site {
         let clock = clock();
         let settings = mingying_archive::Settings::new(org);
         let archive = Archive::open(db.clone(), blobs, clock.clone(), settings).await.unwrap();
-        let access = Access::new(db.clone(), clock.clone(), SecretKey::from_bytes(&[7; 32]).unwrap(), mingying_access::Settings::default());
+        let access = Access::new(
+            db.clone(),
+            clock.clone(),
+            SecretKey::from_bytes(&[7; 32]).unwrap(),
+            mingying_access::Settings::default(),
+        );
         Self { db, access, archive, clock, org, _dir: dir }
     }
 
@@ -99,7 +104,9 @@ impl Site {
         let settings = reporting::Settings::default();
         let (one, two) = (self.person(Role::Radiologist), self.person(Role::Senior));
         let view = reporting::open(&self.db, &one.permit().unwrap(), &settings, order.id, true).await.unwrap();
-        let text = Text { findings: "双肺清晰。".into(), impression: "胸部未见异常。".into(), advice: String::new() };
+        let text = Text {
+            findings: "双肺清晰。".into(), impression: "胸部未见异常。".into(), advice: String::new()
+        };
         let permit = one.permit().unwrap();
         let view = reporting::save_draft(&self.db, &permit, &settings, view.id, view.rev, text).await.unwrap();
         reporting::submit(&self.db, &permit, &settings, view.id, view.rev).await.unwrap();

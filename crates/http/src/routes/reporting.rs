@@ -293,7 +293,8 @@ async fn report_pdf(
 /// A PDF shown in the browser. The file's name is the accession number, never a person's.
 pub(super) fn pdf(bytes: Vec<u8>, name: &str) -> ApiResult<Response> {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    let disposition = HeaderValue::from_str(&format!("inline; filename=\"{name}.pdf\"")).map_err(|_| ApiError::internal())?;
+    let disposition =
+        HeaderValue::from_str(&format!("inline; filename=\"{name}.pdf\"")).map_err(|_| ApiError::internal())?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/pdf")),
         (header::CONTENT_DISPOSITION, disposition),
@@ -350,8 +351,7 @@ async fn list_templates(
 ) -> ApiResult<Json<Vec<ReportTemplate>>> {
     let some = |text: Option<String>| text.filter(|t| !t.is_empty());
     let (modality, body_part) = (some(query.modality), some(query.body_part));
-    let found =
-        mingying_reporting::templates(&app.db, &permit, modality.as_deref(), body_part.as_deref()).await?;
+    let found = mingying_reporting::templates(&app.db, &permit, modality.as_deref(), body_part.as_deref()).await?;
     Ok(Json(
         found
             .into_iter()

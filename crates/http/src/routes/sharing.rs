@@ -234,11 +234,7 @@ async fn view_share(
 /// The signed report as PDF, with the link's own code on it. 404 until it is signed.
 #[utoipa::path(get, path = "/p/{token}/report.pdf", params(("token" = String, Path)),
     responses((status = 200, content_type = "application/pdf", body = Vec<u8>)), security(()))]
-async fn share_pdf(
-    State(app): State<App>,
-    ApiPath(token): ApiPath<String>,
-    headers: HeaderMap,
-) -> ApiResult<Response> {
+async fn share_pdf(State(app): State<App>, ApiPath(token): ApiPath<String>, headers: HeaderMap) -> ApiResult<Response> {
     let share = unlocked(&app, &token, &headers).await?;
     let content = mingying_sharing::report_content(&app.db, &app.access, &share).await?;
     let content = content.ok_or(ShareError::NotFound)?;
@@ -274,7 +270,9 @@ async fn share_image(
     let header_of = app.archive.header(&place.instance).await?;
     let frame = app.archive.frame_bytes(&place.instance, place.frame).await?;
     let window = match (query.wc, query.ww) {
-        (Some(center), Some(width)) if center.is_finite() && width.is_finite() => Some(Window { center, width, function: WindowFunction::Linear }),
+        (Some(center), Some(width)) if center.is_finite() && width.is_finite() => {
+            Some(Window { center, width, function: WindowFunction::Linear })
+        }
         _ => None,
     };
     let view = View { window, size: Some((PHONE_SIZE, PHONE_SIZE)), ..View::default() };
