@@ -1,7 +1,8 @@
+import { useQuery } from "@tanstack/react-query";
 import { Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { useSession } from "@/api/session";
+import { directoryQuery, useSession } from "@/api/session";
 import { useKeys, type KeyMap } from "@/lib/useKeys";
 import { placesFor } from "./modes";
 import { Palette } from "./Palette";
@@ -17,6 +18,9 @@ export function Shell() {
   const [palette, setPalette] = useState(false);
   const places = useMemo(() => placesFor(session.actions), [session.actions]);
   const place = places.find(({ path }) => pathname === path || pathname.startsWith(`${path}/`));
+
+  // Names of rooms, devices and exams, and the facility's zone, are wanted nearly everywhere.
+  useQuery({ ...directoryQuery, enabled: session.actions.includes("catalogue.read") });
 
   useEffect(() => {
     document.title = place ? `${t(`place.${place.key}`)} · ${t("brand")}` : t("brand");

@@ -15,7 +15,7 @@ export const places: readonly Place[] = [
   { key: "desk", path: "/desk", actions: ["order.create", "patient.register", "queue.checkin"], chord: "d" },
   { key: "queue", path: "/queue", actions: ["queue.read"], chord: "q" },
   { key: "exam", path: "/exam", actions: ["exam.perform"], chord: "e" },
-  { key: "reading", path: "/reading", actions: ["reading.read", "report.read"], chord: "r" },
+  { key: "reading", path: "/reading", actions: ["reading.read"], chord: "r" },
   { key: "unmatched", path: "/unmatched", actions: ["study.link"], chord: "u" },
   { key: "interfaces", path: "/interfaces", actions: ["message.read", "deadletter.read", "peer.read", "quarantine.manage"], chord: "i" },
   { key: "admin", path: "/admin", actions: ["user.read", "audit.read", "status.read", "display.manage"], chord: "a" },

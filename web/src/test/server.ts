@@ -299,13 +299,13 @@ export class TestServer {
       }
       case "GET /peers": {
         const peers: Peer[] = [
-          { aet: "CT01", host: "10.0.8.11", port: 104, kind: "modality", last_echo: { at: new Date().toISOString(), ok: true, ms: 12, error: null }, received: 48213, last_seen: new Date().toISOString() },
-          { aet: "PACS2", host: "10.0.9.20", port: 11112, kind: "archive", last_echo: { at: new Date().toISOString(), ok: false, ms: 5000, error: "timeout" }, received: 0, last_seen: null },
+          { aet: "CT01", host: "10.0.8.11", port: 104, kind: "modality", charset: "", created_at: new Date().toISOString(), last_echo: { at: new Date().toISOString(), ok: true, ms: 12, error: null }, received: 48213, last_seen: new Date().toISOString() },
+          { aet: "PACS2", host: "10.0.9.20", port: 11112, kind: "archive", charset: "", created_at: new Date().toISOString(), last_echo: { at: new Date().toISOString(), ok: false, ms: 5000, error: "timeout" }, received: 0, last_seen: null },
         ];
         return page(peers);
       }
       case "GET /quarantine": {
-        const files: Quarantined[] = [{ id: "1", received_at: new Date().toISOString(), source: "AE CT01", reason: "missing_uid", size: 528_384, sop_uid: null, study_uid: null }];
+        const files: Quarantined[] = [{ id: "1", received_at: new Date().toISOString(), source: "AE CT01", reason: "missing_uid", size: 528_384, sop_uid: "", study_uid: "" }];
         return page(files);
       }
       case "GET /users": {

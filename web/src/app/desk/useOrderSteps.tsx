@@ -124,7 +124,7 @@ export function useOrderSteps(): OrderSteps {
             <span className={`${css.number} num`}>{open.entry.ticket}</span>
             <span className={css.ticketName}>{open.entry.patient.name}</span>
             <span>{[open.entry.room_name, open.entry.device_name].filter(Boolean).join(" · ")}</span>
-            <span className={css.dim}>{t("ticket.position", { count: open.entry.position, time: clock(open.entry.arrived_at) })}</span>
+            <span className={css.dim}>{t("ticket.position", { count: Math.max(0, open.entry.position - 1), time: clock(open.entry.arrived_at) })}</span>
           </div>
         )}
       </Modal>

@@ -37,7 +37,7 @@ export function ExamRoomPage() {
   const open = entries ? inOrder(entries.filter(({ state }) => state !== "done" && state !== "left")) : undefined;
   const done = past.data ? past.data.filter(({ state }) => state === "done").sort((a, b) => (b.called_at ?? "").localeCompare(a.called_at ?? "")) : undefined;
   const automatic = currentOf(entries ?? []);
-  const entry = [...(entries ?? []), ...(past.data ?? [])].find(({ id }) => id === picked) ?? automatic;
+  const entry = (shown === "done" ? [...(entries ?? []), ...(done ?? [])] : entries)?.find(({ id }) => id === picked) ?? automatic;
   const order = useQuery({ ...orderQuery(entry?.order_id ?? ""), enabled: entry !== null && entry !== undefined });
   const patient = useQuery({ ...patientQuery(entry?.patient.id ?? ""), enabled: entry !== null && entry !== undefined && may("patient.read") });
   const mayCall = may("queue.call");
@@ -47,8 +47,8 @@ export function ExamRoomPage() {
 
   const next = () => {
     if (!room || !mayCall) return;
-    setPicked(null);
-    calls.next(room.id);
+    // Somebody may still be inside, waiting for the images to be confirmed: who was called comes to the middle.
+    calls.next(room.id, (called) => setPicked(called.id));
   };
   const act = (what: "call" | "enter" | "skip" | "return") => entry && mayCall && calls.act(entry, what);
   const exam = (what: ExamAct) => {

@@ -14,6 +14,9 @@ describe("next case", () => {
     expect(pickNext(rows, "9", { draft: true, audit: false })?.order_id).toBe("3");
     expect(pickNext(rows, "3", { draft: true, audit: false })).toBeNull();
     expect(pickNext(rows, "9", { draft: false, audit: false })).toBeNull();
+    const back = { ...row("5", "reported"), report_stage: "rejected" };
+    expect(pickNext([back], "9", { draft: false, audit: true })).toBeNull();
+    expect(pickNext([back], "9", { draft: true, audit: false })?.order_id).toBe("5");
   });
 });
 

@@ -46,17 +46,18 @@ export interface Wants {
 export function pickNext(rows: readonly ReadingRow[], current: string, wants: Wants): ReadingRow | null {
   const fits = (row: ReadingRow): boolean => {
     if (row.order_id === current || row.locked_by !== null) return false;
-    if (row.state === "reported") return wants.audit;
+    // What the auditor sent back is written again, not audited.
+    if (row.state === "reported") return row.report_stage === "rejected" ? wants.draft : wants.audit;
     return wants.draft && ["imaged", "completed", "redo"].includes(row.state);
   };
   return rows.find(fits) ?? null;
 }
 
 export async function nextCase(queries: QueryClient, current: string, wants: Wants): Promise<ReadingRow | null> {
-  const states = [...(wants.draft ? ["imaged", "completed"] : []), ...(wants.audit ? ["reported"] : [])];
-  if (states.length === 0) return null;
+  if (!wants.draft && !wants.audit) return null;
+  const states = ["imaged", "completed", "redo", "reported"];
   const page = await queries.fetchQuery({
-    queryKey: ["reading", "next", states],
+    queryKey: ["reading", "next"],
     queryFn: ({ signal }) =>
       api.get<Page<ReadingRow>>("/worklist", { query: { state: states, sort: "priority", limit: 30 }, signal }),
     staleTime: 0,

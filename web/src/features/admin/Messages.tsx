@@ -30,6 +30,17 @@ function MessageState({ state }: { state: string }) {
   return <Tag tone="neutral" icon={<ClockCircleOutlined />}>{t("message.state.received")}</Tag>;
 }
 
+/** Why a message was refused: the place in the message and the reason, with the code for the other side's support. */
+function Refusal({ message }: { message: Message }) {
+  const { t } = useTranslation("admin");
+  if (message.error_code === null) return "–";
+  return (
+    <>
+      {t(`errors:${message.error_code}`, { defaultValue: message.error_code, location: message.error_text ?? "" })} <span className={`mono ${css.hint}`}>{message.error_code}</span>
+    </>
+  );
+}
+
 /** What other systems sent and got by HL7; refused messages wait here until somebody mends them. */
 export function Messages() {
   const { t } = useTranslation("admin");
@@ -48,7 +59,7 @@ export function Messages() {
     { key: "peer", title: t("message.peer"), wide: true, render: (row) => row.peer },
     { key: "control", title: t("message.control"), wide: true, render: (row) => <span className="mono">{row.control_id}</span> },
     { key: "state", title: t("message.state"), width: 96, render: (row) => <MessageState state={row.state} /> },
-    { key: "error", title: t("message.error"), render: (row) => (row.error_code ? <><span className="mono">{row.error_code}</span> {row.error_text}</> : "–") },
+    { key: "error", title: t("message.error"), render: (row) => (<Refusal message={row} />) },
     { key: "attempts", title: t("message.attempts"), numeric: true, align: "right", width: 64, wide: true, render: (row) => row.attempts },
   ];
   return (
@@ -106,7 +117,7 @@ function OneMessage({ id, onDone }: { id: string; onDone: () => void }) {
       />
       {one.error_code !== null && (
         <p className={css.error} role="status">
-          <strong className="mono">{one.error_code}</strong> {one.error_text}
+          <Refusal message={one} />
         </p>
       )}
       <Input.TextArea

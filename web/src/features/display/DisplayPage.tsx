@@ -14,6 +14,13 @@ import css from "./DisplayPage.module.css";
 /** How long a new call blinks. */
 const BLINK_MS = 12_000;
 
+/** Few columns keep the letters large. */
+function columnsFor(rooms: number): 1 | 2 | 3 | 4 {
+  if (rooms <= 1) return 1;
+  if (rooms <= 4) return 2;
+  return rooms <= 9 ? 3 : 4;
+}
+
 /** The screen in the waiting area: who goes where, in letters that can be read from five metres. */
 export function DisplayPage({ id }: { id: string }) {
   const { t } = useTranslation("display");
@@ -76,7 +83,7 @@ export function DisplayPage({ id }: { id: string }) {
   const serverNow = Date.parse(view.data.now) + (now.getTime() - view.dataUpdatedAt);
   const late = !open && now.getTime() - view.dataUpdatedAt > 15_000;
   return (
-    <main className={css.display} data-rooms={Math.min(rooms.length, 6)} onDoubleClick={() => void document.documentElement.requestFullscreen?.().catch(() => undefined)}>
+    <main className={css.display} data-columns={columnsFor(rooms.length)} onDoubleClick={() => void document.documentElement.requestFullscreen?.().catch(() => undefined)}>
       <header className={css.head}>
         <h1>{view.data.name}</h1>
         {late && <span className={css.late}>{t("late", { time: clock(new Date(view.dataUpdatedAt)) })}</span>}

@@ -83,6 +83,7 @@ export function ExamPanel({ entry, order, patient, acts, busy, onAct, calls }: E
         <Facts
           facts={[
             [t("preparation"), preparations.length > 0 ? preparations.join(english ? "; " : "；") : null],
+            [t("images"), order ? <span key="images" className="num">{order.images}</span> : null],
             [t("purpose"), order?.purpose],
             [t("diagnosis"), order?.diagnosis],
             [t("history"), order?.history],

@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { App, Button, Form, Input, Segmented, Select } from "antd";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, path } from "@/api/client";
 import { problemText } from "@/api/problem";
@@ -22,6 +22,12 @@ export function ArriveForm({ order, onArrived, onCancel }: { order: Order; onArr
   const modes: readonly Mode[] = booked ? ["appointment", "emergency", "bedside"] : ["walk_in", "emergency", "bedside"];
   const devices = (directory?.devices ?? []).filter(({ active, modality }) => active && modality === order.modality);
 
+  // The directory may come after the form: the likeliest device is chosen then, unless somebody was faster.
+  const first = devices[0]?.id;
+  useEffect(() => {
+    if (first !== undefined && form.getFieldValue("device_id") === undefined) form.setFieldValue("device_id", first);
+  }, [first, form, mode]);
+
   const arrive = useMutation({
     mutationFn: ({ device_id, reason }: { device_id?: string; reason?: string }) =>
       api.post<QueueEntry>(path`/orders/${order.id}/arrive`, {
@@ -39,7 +45,7 @@ export function ArriveForm({ order, onArrived, onCancel }: { order: Order; onArr
       form={form}
       layout="vertical"
       requiredMark={false}
-      initialValues={{ device_id: devices[0]?.id, reason: "" }}
+      initialValues={{ device_id: order.appointment?.device_id ?? first, reason: "" }}
       onFinish={(values: { device_id?: string; reason?: string }) => !arrive.isPending && arrive.mutate(values)}
     >
       <Form.Item label={t("arrive.mode")}>

@@ -24,7 +24,7 @@ export function useQueue(roomId: string | null, { enabled = true, finished = fal
 
 export interface QueueActs {
   busy: boolean;
-  next: (roomId: string) => void;
+  next: (roomId: string, onCalled?: (entry: QueueEntry) => void) => void;
   act: (entry: QueueEntry, what: "call" | "enter" | "skip" | "return" | "hold" | "leave", reason?: string) => void;
   transfer: (entry: QueueEntry, to: { room_id: string; device_id: string; reason: string }) => Promise<unknown>;
 }
@@ -53,8 +53,8 @@ export function useQueueActs(): QueueActs {
   });
   return {
     busy: next.isPending || act.isPending,
-    next: (roomId) => {
-      if (!next.isPending) next.mutate(roomId);
+    next: (roomId, onCalled) => {
+      if (!next.isPending) next.mutate(roomId, { onSuccess: (entry) => entry && onCalled?.(entry) });
     },
     act: (entry, what, reason) => {
       if (!act.isPending) act.mutate({ entry, what, reason });

@@ -195,7 +195,7 @@ export function OrderForm({ patientId, onDone }: { patientId: string; onDone: (o
           ))}
         </div>
 
-        <div className={css.pair}>
+        <div className={`${css.pair} ${css.choices}`}>
           <Labelled label={t("field.priority")}>
             <Segmented<Priority> block value={request.priority} onChange={(priority) => set({ priority })} options={priorities.map((value) => ({ value, label: t(`common:priority.${value}`) }))} />
           </Labelled>

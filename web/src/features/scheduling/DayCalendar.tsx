@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Skeleton } from "antd";
+import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { useLive } from "@/api/live";
@@ -51,6 +52,18 @@ export function DayCalendar({ day, modality, onChange, onOpen }: DayCalendarProp
   const minute = minuteOfDay(now.toISOString());
   const height = (hours.to - hours.from) * 60 * PIXELS_PER_MINUTE;
 
+  // Opening today's calendar shows the present hour, not the early morning.
+  const scroller = useRef<HTMLDivElement>(null);
+  const ready = directory !== undefined && appointments.data !== undefined;
+  const startAt = day === today() ? Math.max(0, top(minute) - 120) : 0;
+  const initial = useRef(startAt);
+  useEffect(() => {
+    initial.current = startAt;
+  });
+  useEffect(() => {
+    if (ready) scroller.current?.scrollTo({ top: initial.current });
+  }, [ready, day, shown]);
+
   return (
     <div className={css.calendar}>
       <div className={css.calendarTools}>
@@ -64,7 +77,7 @@ export function DayCalendar({ day, modality, onChange, onOpen }: DayCalendarProp
       ) : devices.length === 0 ? (
         <Empty title={t("calendar.none")} hint={t("calendar.none_hint")} />
       ) : (
-        <div className={css.days}>
+        <div className={css.days} ref={scroller}>
           <div className={css.axis} style={{ height: height + 48 }}>
             {Array.from({ length: hours.to - hours.from + 1 }, (_, index) => hours.from + index).map((hour) => (
               <span key={hour} className="num" style={{ top: top(hour * 60) + 48 }}>
