@@ -99,7 +99,7 @@ impl Command {
                     command.sop_instance = uid(value)?;
                 }
                 element::MOVE_DESTINATION => {
-                    command.move_destination = text(value)?.trim_matches([' ', '\0']).to_owned();
+                    text(value)?.trim_matches([' ', '\0']).clone_into(&mut command.move_destination);
                 }
                 _ => {}
             }
@@ -119,14 +119,11 @@ fn text(value: &[u8]) -> Result<&str, Malformed> {
     std::str::from_utf8(value).map_err(|_| Malformed)
 }
 
-/// A UID without its padding. Its form is checked where it is used; here only that it is short and plain.
+/// A UID without its padding. Its form is checked where it is used, so that one bad object does not cost a device the
+/// association; here only that it is short and printable.
 fn uid(value: &[u8]) -> Result<String, Malformed> {
     let uid = text(value)?.trim_matches(['\0', ' ']);
-    if uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        Ok(uid.to_owned())
-    } else {
-        Err(Malformed)
-    }
+    if uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_graphic()) { Ok(uid.to_owned()) } else { Err(Malformed) }
 }
 
 /// Writes a command set. Elements are given in ascending order.

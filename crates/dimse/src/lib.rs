@@ -68,7 +68,7 @@ impl Settings {
             private_storage_classes: Vec::new(),
             max_associations: 64,
             artim: Duration::from_secs(10),
-            idle: Duration::from_secs(300),
+            idle: Duration::from_mins(5),
             stall: Duration::from_secs(30),
             grace: Duration::from_secs(10),
             zone: TimeZone::fixed(jiff::tz::offset(8)),

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 const SPARE_CONNECTIONS: usize = 64;
 const TALLY_INTERVAL: Duration = Duration::from_secs(5);
 /// One audit row per caller, title and reason in this time: a flood of refusals does not become a flood of rows.
-const REFUSAL_INTERVAL: Duration = Duration::from_secs(60);
+const REFUSAL_INTERVAL: Duration = Duration::from_mins(1);
 /// Distinct refusals remembered for that.
 const MAX_REFUSALS: usize = 1024;
 
@@ -151,12 +151,12 @@ impl Dimse {
                 return;
             }
         };
+        let patience = if abort.is_cancelled() { Duration::from_millis(100) } else { artim };
         if let Some(fault) = fault
-            && link.send_abort(fault).await.is_err()
+            && !matches!(timeout(patience, link.send_abort(fault)).await, Ok(Ok(())))
         {
             return;
         }
-        let patience = if abort.is_cancelled() { Duration::from_millis(100) } else { artim };
         link.linger(patience).await;
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn create(
 ) -> Result<(), LinkError> {
     if request.sop_instance.is_empty() {
         // The performer may leave the UID to us, who then tell it (PS3.7 10.1.5.1.4).
-        request.sop_instance = DicomUid::generate().as_str().to_owned();
+        request.sop_instance = DicomUid::generate().into();
     }
     let outcome = created(session, &request, attributes).await;
     respond(session, context, &request, outcome).await

@@ -163,7 +163,7 @@ pub(super) fn parse_rq(body: &[u8]) -> Result<AssociateRq, LinkError> {
                 })?;
                 // Odd and not used twice (PS3.8 7.1.1.13); a context names one abstract syntax and some transfer
                 // syntax.
-                if context.id % 2 == 0
+                if context.id.is_multiple_of(2)
                     || context.abstract_syntax.is_empty()
                     || context.transfer_syntaxes.is_empty()
                     || rq.contexts.len() == MAX_CONTEXTS
