@@ -1,4 +1,5 @@
 //! Prints real documents with the machine's fonts. `PRINT_OUT=dir` keeps the files to look at.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use mingying_kernel::{Coded, Timestamp};
 use mingying_print::{PatientLink, PrintError, Printer, ReportDocument, Signature, SlipDocument, Stage};

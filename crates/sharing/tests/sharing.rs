@@ -1,4 +1,5 @@
 //! Patient links on both engines: unlocking, throttling, expiry, revocation, what they show and what they never show.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};

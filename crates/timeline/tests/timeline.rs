@@ -1,4 +1,5 @@
 //! A case replayed: its own events and those of its images, in the order in which they happened.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use mingying_access::{Org, RolePolicy};
 use mingying_db::params;
