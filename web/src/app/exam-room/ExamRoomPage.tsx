@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { App, Button } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
+import { useLive } from "@/api/live";
 import { useDirectory, useMay } from "@/api/session";
 import type { QueueEntry } from "@/api/types";
 import { ExamPanel, examActsFor, useExamActs, type ExamAct } from "@/features/exam";
@@ -40,6 +41,8 @@ export function ExamRoomPage() {
   const entry = (shown === "done" ? [...(entries ?? []), ...(done ?? [])] : entries)?.find(({ id }) => id === picked) ?? automatic;
   const order = useQuery({ ...orderQuery(entry?.order_id ?? ""), enabled: entry !== null && entry !== undefined });
   const patient = useQuery({ ...patientQuery(entry?.patient.id ?? ""), enabled: entry !== null && entry !== undefined && may("patient.read") });
+  // The modality starts and ends exams by itself; the buttons follow.
+  useLive(["exam", "study", "order", "prep"], [["orders"]]);
   const mayCall = may("queue.call");
   const mayExamine = may("exam.perform");
   const state = order.data?.state ?? entry?.exam_state;
