@@ -55,6 +55,11 @@ impl Running {
         self.app.db.close().await;
     }
 
+    /// The HTTP side without its sockets, for tests.
+    pub fn router(&self) -> axum::Router {
+        mingying_http::router(self.app.clone(), workers::dicomweb(&self.app))
+    }
+
     /// Resolves when the server was told to stop from inside.
     pub fn cancelled(&self) -> impl Future<Output = ()> + use<> {
         self.cancel.clone().cancelled_owned()

@@ -97,7 +97,8 @@ impl Authenticate for SameGate {
 
 pub(crate) fn dicomweb(app: &App) -> axum::Router {
     let renderers = mingying_dicomweb::Renderers::default();
-    mingying_dicomweb::router(Web::new(app.archive.clone(), Arc::new(SameGate { db: app.db.clone() }), renderers))
+    let gate = Arc::new(SameGate { db: app.db.clone() });
+    mingying_dicomweb::router(Web::new(app.archive.clone(), gate, renderers).at(&app.settings.public_url))
 }
 
 pub(crate) fn dimse(

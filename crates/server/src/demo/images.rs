@@ -5,7 +5,7 @@
 use super::phantom::{Library, Series, Subject};
 use super::said;
 use crate::{Config, ServerError};
-use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use futures::{StreamExt as _, TryStreamExt as _};
 use mingying_archive::{Origin, StoreStudy};
@@ -111,14 +111,15 @@ fn rewritten(path: &std::path::Path, series_uid: &str, subject: &Subject) -> Opt
     let date = subject.at.strftime("%Y%m%d").to_string();
     let time = subject.at.strftime("%H%M%S").to_string();
     for tag in [
-        tags::OTHER_PATIENT_I_DS,
+        // Other Patient IDs and Ethnic Group, retired.
+        Tag(0x0010, 0x1000),
+        Tag(0x0010, 0x2160),
         tags::OTHER_PATIENT_I_DS_SEQUENCE,
         tags::OTHER_PATIENT_NAMES,
         tags::PATIENT_ADDRESS,
         tags::PATIENT_TELEPHONE_NUMBERS,
         tags::PATIENT_COMMENTS,
         tags::PATIENT_AGE,
-        tags::ETHNIC_GROUP,
         tags::ADDITIONAL_PATIENT_HISTORY,
         tags::REQUEST_ATTRIBUTES_SEQUENCE,
         tags::REFERRING_PHYSICIAN_NAME,

@@ -1,0 +1,5 @@
+#![allow(clippy::indexing_slicing)]
+
+mod binary;
+mod permissions;
+mod running;
