@@ -71,7 +71,7 @@ pub(crate) fn accepted(headers: &HeaderMap, query: Option<&str>) -> Vec<MediaRan
 pub(crate) fn parse(text: &str) -> Option<MediaRange> {
     let mut pieces = split_quoted(text, ';').into_iter();
     let essence = pieces.next()?.trim().to_ascii_lowercase();
-    if essence.is_empty() {
+    if !(essence.contains('/') || essence == "*") {
         return None;
     }
     let mut range = MediaRange { essence, params: Vec::new(), q: 1.0 };

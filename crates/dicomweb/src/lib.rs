@@ -40,13 +40,20 @@ pub struct Web {
     pub renderers: Renderers,
     /// Where the router is mounted: `/dicom-web`.
     pub prefix: Arc<str>,
-    /// Clients come by TLS.
-    pub secure: bool,
+    /// Where clients reach this server, without a slash at the end: `https://pacs.example.org:8443`.
+    pub public_url: Option<Arc<str>>,
 }
 
 impl Web {
     pub fn new(archive: Archive, authenticate: Arc<dyn Authenticate>, renderers: Renderers) -> Self {
-        Self { archive, authenticate, renderers, prefix: Arc::from("/dicom-web"), secure: false }
+        Self { archive, authenticate, renderers, prefix: Arc::from("/dicom-web"), public_url: None }
+    }
+
+    /// Names the address that URLs in answers fall back on.
+    #[must_use]
+    pub fn at(mut self, public_url: &str) -> Self {
+        self.public_url = Some(Arc::from(public_url));
+        self
     }
 }
 

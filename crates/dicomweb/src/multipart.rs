@@ -214,11 +214,15 @@ mod tests {
 
     type Parts = Vec<(Option<String>, Vec<u8>)>;
 
+    fn block_on<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
     fn read(chunks: Vec<Vec<u8>>, boundary: &str) -> Result<Parts, MultipartError> {
         let source = futures::stream::iter(chunks.into_iter().map(|c| Ok::<_, ()>(Bytes::from(c))));
         let mut multipart = Multipart::new(source, boundary)?;
         let mut parts: Parts = Vec::new();
-        futures::executor::block_on(async {
+        block_on(async {
             while let Some(piece) = multipart.next().await? {
                 match piece {
                     Piece::Part { content_type } => parts.push((content_type, Vec::new())),
@@ -268,7 +272,7 @@ mod tests {
         let source = futures::stream::iter(chunks.into_iter().map(|c| Ok::<_, ()>(Bytes::from(c))));
         let mut multipart = Multipart::new(source, "b").unwrap();
         let mut total = 0;
-        futures::executor::block_on(async {
+        block_on(async {
             while let Some(piece) = multipart.next().await.unwrap() {
                 assert!(multipart.buffer.len() < 64 * 1024);
                 if let Piece::Data(bytes) = piece {

@@ -58,14 +58,25 @@ impl FromRequestParts<crate::Web> for Base {
                     && h.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']'))
             });
         let forwarded = parts.headers.get("x-forwarded-proto").and_then(|v| v.to_str().ok());
-        let secure = web.secure
-            || parts.extensions.get::<crate::Secure>().is_some_and(|s| s.0)
+        let secure = parts.extensions.get::<crate::Secure>().is_some_and(|s| s.0)
             || forwarded.is_some_and(|f| f.eq_ignore_ascii_case("https"));
-        Ok(Self(match host {
-            Some(host) => format!("{}://{host}{}", if secure { "https" } else { "http" }, web.prefix),
-            None => web.prefix.to_string(),
+        let public = web.public_url.as_deref();
+        Ok(Self(match (host, public) {
+            // Some clients (dicomweb-client) send their Host header without the port.
+            (Some(host), Some(public)) if authority(public).split(':').next() == Some(host.as_str()) => {
+                format!("{public}{}", web.prefix)
+            }
+            (Some(host), _) => format!("{}://{host}{}", if secure { "https" } else { "http" }, web.prefix),
+            (None, Some(public)) => format!("{public}{}", web.prefix),
+            (None, None) => web.prefix.to_string(),
         }))
     }
+}
+
+/// Host and port of a URL.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
 }
 
 impl Base {
