@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for name in names {
         let path = dir.join(&name);
         println!("cargo::rerun-if-changed={}", path.display());
-        writeln!(out, "    ({:?}, include_str!({:?})),", name.trim_end_matches(".sql"), path)?;
+        writeln!(out, "    ({:?}, include_str!({:?})),", name.trim_end_matches(".sql"), path.display().to_string())?;
     }
     out.push_str("];\n");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("migrations.rs"), out)?;

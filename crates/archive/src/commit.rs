@@ -110,7 +110,7 @@ async fn publisher(
     }
 }
 
-/// Answers objects that are stored already with the same content: nothing needs to be written for them.
+/// Answers objects that are kept already with the same content: nothing needs to be written for them.
 async fn answer_known(db: &Db, jobs: Vec<Job>) -> Vec<Job> {
     let uids: Vec<&str> = jobs.iter().filter_map(|job| Some(job.what.as_ref().ok()?.sop_uid.as_str())).collect();
     let Ok(known) = store::known_contents(db, &uids).await else { return jobs };
@@ -119,14 +119,23 @@ async fn answer_known(db: &Db, jobs: Vec<Job>) -> Vec<Job> {
     }
     let mut rest = Vec::new();
     for job in jobs {
-        let same = job.what.as_ref().ok().and_then(|d| {
-            known
-                .get(&d.sop_uid)
-                .filter(|(there, sha256)| there.study_uid == d.study_uid && *sha256 == job.entry.staged.sha256())
-        });
-        match same {
+        let sha256 = job.entry.staged.sha256();
+        let there = job
+            .what
+            .as_ref()
+            .ok()
+            .and_then(|d| known.get(&d.sop_uid).filter(|(there, _)| there.study_uid == d.study_uid));
+        let answer = match there {
+            Some((there, served)) if *served == sha256 => Some(there.clone()),
             Some((there, _)) => {
-                let _ = job.reply.send(Ok(there.clone()));
+                let kept = store::is_kept_beside(db, there.instance_key, &sha256).await.unwrap_or(false);
+                kept.then(|| Ingested { duplicate: false, conflicting: true, ..there.clone() })
+            }
+            None => None,
+        };
+        match answer {
+            Some(there) => {
+                let _ = job.reply.send(Ok(there));
             }
             None => rest.push(job),
         }
@@ -517,25 +526,22 @@ pub(crate) async fn tell_aside(
         audit(tx, ctx, STORE, "study", &there.study_uid, mingying_access::Outcome::Done, "duplicate.found").await?;
     }
     for ((item, ctx), outcome) in items.iter().zip(contexts).zip(&changes.outcomes) {
-        match outcome {
-            Outcome::Quarantined { key, defect, fresh: true } => {
-                let (sop_uid, study_uid) = match &item.what {
-                    Ok(d) => (d.sop_uid.clone(), d.study_uid.clone()),
-                    Err(_) => (item.meta.file.sop_instance.clone(), String::new()),
-                };
-                let payload = ObjectQuarantined {
-                    quarantine_id: *key,
-                    reason: defect.as_str().to_owned(),
-                    sop_uid,
-                    study_uid,
-                    size: item.place.location.len as i64,
-                    source: item.meta.source.clone(),
-                };
-                let id = key.to_string();
-                emit(tx, ctx, &About::new("quarantine", &id, item.meta.owner.org), &payload).await?;
-                audit(tx, ctx, STORE, "quarantine", &id, mingying_access::Outcome::Failed, defect.as_str()).await?;
-            }
-            _ => {}
+        if let Outcome::Quarantined { key, defect, fresh: true } = outcome {
+            let (sop_uid, study_uid) = match &item.what {
+                Ok(d) => (d.sop_uid.clone(), d.study_uid.clone()),
+                Err(_) => (item.meta.file.sop_instance.clone(), String::new()),
+            };
+            let payload = ObjectQuarantined {
+                quarantine_id: *key,
+                reason: defect.as_str().to_owned(),
+                sop_uid,
+                study_uid,
+                size: item.place.location.len as i64,
+                source: item.meta.source.clone(),
+            };
+            let id = key.to_string();
+            emit(tx, ctx, &About::new("quarantine", &id, item.meta.owner.org), &payload).await?;
+            audit(tx, ctx, STORE, "quarantine", &id, mingying_access::Outcome::Failed, defect.as_str()).await?;
         }
     }
     Ok(())

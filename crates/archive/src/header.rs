@@ -95,7 +95,7 @@ pub(crate) struct Header {
     pub pixels: Option<Pixels>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Pixels {
     /// Where the value begins; for encapsulated pixels the first item, which is the basic offset table.
     pub at: u64,
@@ -393,6 +393,161 @@ fn pixels(cursor: &mut Cursor<'_>, length: u32) -> Result<Pixels, Defect> {
             }
             SEQUENCE_END => return Ok(Pixels { at, len: None, offsets_len: offsets_len.unwrap_or(0), fragments }),
             _ => return Err(Defect::Unreadable),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EXPLICIT: Encoding = Encoding { implicit: false, big_endian: false, deflated: false };
+    const IMPLICIT: Encoding = Encoding { implicit: true, big_endian: false, deflated: false };
+    const BIG: Encoding = Encoding { implicit: false, big_endian: true, deflated: false };
+
+    fn scan_bytes(bytes: &[u8], encoding: Encoding) -> Result<Header, Defect> {
+        let mut read = |offset: u64, len: usize| {
+            let rest = bytes.get(offset as usize..).unwrap_or_default();
+            Ok(rest.get(..len).unwrap_or(rest).to_vec())
+        };
+        scan(&mut read, bytes.len() as u64, encoding)
+    }
+
+    fn element(tag: Tag, vr: &[u8; 2], value: &[u8]) -> Vec<u8> {
+        let mut out = [tag.0.to_le_bytes(), tag.1.to_le_bytes()].concat();
+        out.extend(vr);
+        if matches!(vr, b"SQ" | b"OW" | b"OB" | b"UN") {
+            out.extend([0, 0]);
+            out.extend((value.len() as u32).to_le_bytes());
+        } else {
+            out.extend((value.len() as u16).to_le_bytes());
+        }
+        out.extend(value);
+        out
+    }
+
+    /// An element of undefined length.
+    fn open_element(tag: Tag, vr: [u8; 2]) -> Vec<u8> {
+        let mut out = [tag.0.to_le_bytes(), tag.1.to_le_bytes()].concat();
+        out.extend(vr);
+        out.extend([0, 0, 0xff, 0xff, 0xff, 0xff]);
+        out
+    }
+
+    fn item(len: u32) -> Vec<u8> {
+        [&[0xfe, 0xff, 0x00, 0xe0][..], &len.to_le_bytes()].concat()
+    }
+
+    fn end(number: u16) -> Vec<u8> {
+        [&[0xfe, 0xff][..], &number.to_le_bytes(), &[0; 4]].concat()
+    }
+
+    fn sample() -> Vec<u8> {
+        let inner = element(tags::SCHEDULED_PROCEDURE_STEP_ID, b"SH", b"SPS1");
+        [
+            element(tags::SOP_INSTANCE_UID, b"UI", b"1.2.3\0"),
+            element(tags::PATIENT_ID, b"LO", b"P1"),
+            open_element(tags::REQUEST_ATTRIBUTES_SEQUENCE, *b"SQ"),
+            item(inner.len() as u32),
+            inner.clone(),
+            item(UNDEFINED),
+            element(tags::SCHEDULED_PROCEDURE_STEP_ID, b"SH", b"SPS2"),
+            end(0xe00d),
+            end(0xe0dd),
+            element(tags::PIXEL_DATA, b"OW", &[7; 32]),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn values_sequences_and_pixels() {
+        let bytes = sample();
+        let header = scan_bytes(&bytes, EXPLICIT).unwrap();
+        assert_eq!(header.value(tags::PATIENT_ID), b"P1");
+        assert_eq!(header.requested(tags::SCHEDULED_PROCEDURE_STEP_ID), b"SPS1", "the first item's");
+        let pixels = header.pixels.unwrap();
+        assert_eq!((header.end, pixels.at, pixels.len), (bytes.len() as u64 - 44, bytes.len() as u64 - 32, Some(32)));
+    }
+
+    #[test]
+    fn every_cut_inside_an_element_is_noticed() {
+        let bytes = sample();
+        // The two elements before the sequence end here; the sequence needs its delimiter, at 44 bytes from the end.
+        let whole = [14, 24, bytes.len() - 44];
+        for cut in 1..bytes.len() {
+            let result = scan_bytes(&bytes[..cut], EXPLICIT);
+            assert_eq!(result.is_ok(), whole.contains(&cut), "{cut}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_beyond_what_encloses_them_are_refused() {
+        let inner = element(tags::SCHEDULED_PROCEDURE_STEP_ID, b"SH", b"SPS1");
+        let lying = element(tags::REQUEST_ATTRIBUTES_SEQUENCE, b"SQ", &[item(6), inner].concat());
+        assert_eq!(scan_bytes(&lying, EXPLICIT).err(), Some(Defect::Truncated));
+    }
+
+    #[test]
+    fn bombs_are_refused() {
+        let deep: Vec<u8> = (0..1000)
+            .flat_map(|_| [open_element(tags::REQUEST_ATTRIBUTES_SEQUENCE, *b"SQ"), item(UNDEFINED)].concat())
+            .collect();
+        assert_eq!(scan_bytes(&deep, EXPLICIT).err(), Some(Defect::TooComplex));
+        let many: Vec<u8> = element(tags::PATIENT_COMMENTS, b"LT", b"").repeat(MAX_ELEMENTS as usize + 1);
+        assert_eq!(scan_bytes(&many, EXPLICIT).err(), Some(Defect::TooComplex));
+    }
+
+    #[test]
+    fn unknown_sequences_of_undefined_length_are_implicit() {
+        let mut inner = [tags::PATIENT_ID.0.to_le_bytes(), tags::PATIENT_ID.1.to_le_bytes()].concat();
+        inner.extend(2_u32.to_le_bytes());
+        inner.extend(b"P2");
+        let bytes = [
+            open_element(Tag(0x0009, 0x1001), *b"UN"),
+            item(inner.len() as u32),
+            inner,
+            end(0xe0dd),
+            element(tags::PATIENT_ID, b"LO", b"P1"),
+        ]
+        .concat();
+        assert_eq!(scan_bytes(&bytes, EXPLICIT).unwrap().value(tags::PATIENT_ID), b"P1");
+    }
+
+    #[test]
+    fn fragments_are_walked_to_their_end() {
+        let parts = [item(0), item(4), vec![1; 4], item(6), vec![2; 6]].concat();
+        let whole = [open_element(tags::PIXEL_DATA, *b"OB"), parts.clone(), end(0xe0dd)].concat();
+        let pixels = scan_bytes(&whole, EXPLICIT).unwrap().pixels.unwrap();
+        assert_eq!(pixels.fragments, [Fragment { at: 28, len: 4 }, Fragment { at: 40, len: 6 }]);
+        let endless = [open_element(tags::PIXEL_DATA, *b"OB"), parts].concat();
+        assert_eq!(scan_bytes(&endless, EXPLICIT).err(), Some(Defect::Truncated));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_ends_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+            for encoding in [EXPLICIT, IMPLICIT, BIG] {
+                let _ = scan_bytes(&bytes, encoding);
+            }
+        }
+
+        /// What the scan accepts, the reader of data sets takes without harm.
+        #[test]
+        fn damaged_headers_end_without_panic(at in 0_usize..150, byte: u8, cut in 0_usize..150) {
+            let mut bytes = sample();
+            let last = bytes.len() - 1;
+            bytes[at.min(last)] = byte;
+            bytes.truncate(bytes.len() - cut.min(last));
+            for (encoding, syntax) in [(EXPLICIT, "1.2.840.10008.1.2.1"), (IMPLICIT, "1.2.840.10008.1.2")] {
+                if let Ok(header) = scan_bytes(&bytes, encoding) {
+                    let _ = mingying_dicom::read_data_set(
+                        &bytes[..header.end as usize],
+                        syntax,
+                        mingying_dicom::Limits::default(),
+                    );
+                }
+            }
         }
     }
 }

@@ -33,10 +33,10 @@ impl FrameIndexes {
 
     fn put(&self, key: i64, index: Arc<FrameIndex>) {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        if by_key.len() >= CACHED_INDEXES {
-            if let Some(any) = by_key.keys().next().copied() {
-                by_key.remove(&any);
-            }
+        if by_key.len() >= CACHED_INDEXES
+            && let Some(any) = by_key.keys().next().copied()
+        {
+            by_key.remove(&any);
         }
         by_key.insert(key, index);
     }

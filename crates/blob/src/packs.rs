@@ -187,10 +187,10 @@ impl Packs {
             return Ok(file.clone());
         }
         let file = self.disk.open(&self.path(pack))?;
-        if open.len() >= OPEN_PACKS {
-            if let Some(any) = open.keys().next().copied() {
-                open.remove(&any);
-            }
+        if open.len() >= OPEN_PACKS
+            && let Some(any) = open.keys().next().copied()
+        {
+            open.remove(&any);
         }
         open.insert(pack, file.clone());
         Ok(file)

@@ -230,15 +230,15 @@ impl Staged {
     pub fn read_at(&self, offset: u64, len: usize) -> Result<Vec<u8>, BlobError> {
         let mut out = Vec::with_capacity(len.min(self.len.saturating_sub(offset) as usize));
         let mut offset = offset;
-        if offset < self.held.spooled {
-            if let Some(file) = &self.held.spool {
-                let part = len.min((self.held.spooled - offset) as usize);
-                out = file.read_some(offset, part)?;
-                if out.len() < part {
-                    return Err(BlobError::Corrupt("spool file"));
-                }
-                offset += out.len() as u64;
+        if offset < self.held.spooled
+            && let Some(file) = &self.held.spool
+        {
+            let part = len.min((self.held.spooled - offset) as usize);
+            out = file.read_some(offset, part)?;
+            if out.len() < part {
+                return Err(BlobError::Corrupt("spool file"));
             }
+            offset += out.len() as u64;
         }
         let mut at = (offset - self.held.spooled.min(offset)) as usize;
         for chunk in &self.held.chunks {

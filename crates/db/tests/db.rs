@@ -1,4 +1,5 @@
 //! Both engines behave alike where stores rely on it.
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use mingying_db::{Db, DbError, params};
 use mingying_kernel::{Coded, ErrorKind, OrderId, Timestamp};
@@ -104,5 +105,56 @@ on_both! {
         assert_eq!(db.migrate().await.unwrap(), Vec::<&str>::new());
         db.execute("UPDATE schema_migrations SET hash = 'other' WHERE name LIKE '%_events'", params![]).await.unwrap();
         assert!(matches!(db.migrate().await, Err(DbError::Migration { .. })));
+    }
+}
+
+on_both! {
+    async fn a_dump_loads_into_either_engine(db: Db) {
+        let long = "影像\u{20bb7}\n\"\\".repeat(100);
+        db.execute(
+            "INSERT INTO events (id, topic, version, subject_kind, subject_id, case_id, org_id, actor_kind, actor_id, \
+             actor_name, source, request_id, occurred_at, recorded_at, payload) \
+             VALUES ('e1', 't', 1, 'k', 's', NULL, 'o', 'a', 'a', $1, 's', 'r', $2, 2, '{}')",
+            params![&long, i64::MAX],
+        )
+        .await
+        .unwrap();
+        db.execute(
+            "INSERT INTO deliveries (id, subscriber, event_id, state, attempts, due_at, lease_until, lease_owner, \
+             created_at) VALUES ('d1', 's', 'e1', 'pending', 0, 1, 0, '', 1)",
+            params![],
+        )
+        .await
+        .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let dumped = db.dump(dir.path()).await.unwrap();
+        assert!(dumped.iter().any(|table| table.name == "deliveries" && table.rows == 1));
+        for other in [mingying_testkit::sqlite().await, mingying_testkit::postgres().await] {
+            // What is there is replaced.
+            other.db.execute("INSERT INTO subscriptions (subscriber, topic) VALUES ('x', 'y')", params![]).await.unwrap();
+            let loaded = other.db.load(dir.path()).await.unwrap();
+            assert!(loaded.iter().all(|table| dumped.contains(table)));
+            let row = other.db.query_one("SELECT * FROM events", params![]).await.unwrap();
+            assert_eq!(row.get::<String>("actor_name").unwrap(), long);
+            assert_eq!(row.get::<i64>("occurred_at").unwrap(), i64::MAX);
+            assert_eq!(row.get::<Option<String>>("case_id").unwrap(), None);
+            assert!(other.db.query("SELECT topic FROM subscriptions", params![]).await.unwrap().is_empty());
+            let again = tempfile::tempdir().unwrap();
+            other.db.dump(again.path()).await.unwrap();
+            for table in &dumped {
+                let file = format!("{}.jsonl", table.name);
+                let sorted = |dir: &std::path::Path| {
+                    let mut lines: Vec<_> =
+                        std::fs::read_to_string(dir.join(&file)).unwrap().lines().map(str::to_owned).collect();
+                    lines.sort();
+                    lines
+                };
+                assert_eq!(sorted(again.path()), sorted(dir.path()), "{file}");
+            }
+        }
+        std::fs::write(dir.path().join("events.jsonl"), "{\"columns\":[\"id\"]}\n[1,2]\n").unwrap();
+        let broken = mingying_testkit::sqlite().await;
+        assert!(broken.db.load(dir.path()).await.is_err());
+        assert!(db.dump(dir.path()).await.is_err(), "nothing is overwritten");
     }
 }

@@ -1,50 +1,18 @@
 //! Objects into rows. Live ingest and replay use the same function.
 
-use super::{lists, places};
+use super::known::{Known, again, ingested, known_row, known_sql, quarantine};
+use super::{Keys, lists, places};
 use crate::describe::Described;
 use crate::header::Defect;
 use crate::model::Ingested;
 use crate::names::search_terms;
 use crate::record::{Arrived, Place};
-use mingying_db::{AssertSqlSafe, Db, DbError, Tx, Value, params};
+use mingying_db::{AssertSqlSafe, DbError, Tx, Value, params};
 use mingying_kernel::{OrgId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Held while the index is written: with several processes on one database, one at a time.
 const INDEX_LOCK: i64 = 0x6172_6368;
-
-/// Row keys, taken from the database in blocks.
-pub(crate) struct Keys {
-    next: i64,
-    end: i64,
-    block: i64,
-}
-
-impl Keys {
-    pub fn in_blocks_of(block: i64) -> Self {
-        Self { next: 0, end: 0, block }
-    }
-
-    /// Forgets the block: it was taken in a transaction that did not commit.
-    pub fn forget(&mut self) {
-        self.end = self.next;
-    }
-
-    async fn take(&mut self, tx: &mut Tx) -> Result<i64, DbError> {
-        if self.next >= self.end {
-            let row = tx
-                .query_one(
-                    "UPDATE archive_keys SET next = next + $1 WHERE name = 'archive' RETURNING next",
-                    params![self.block],
-                )
-                .await?;
-            self.end = row.get("next")?;
-            self.next = self.end - self.block;
-        }
-        self.next += 1;
-        Ok(self.next - 1)
-    }
-}
 
 /// What became of one object.
 #[derive(Debug, Clone)]
@@ -112,66 +80,6 @@ pub(crate) struct Changes {
     pub grown: HashMap<i64, StudyBrief>,
 }
 
-struct Known {
-    key: i64,
-    study_uid: String,
-    series_uid: String,
-    sop_class: String,
-    place: Place,
-}
-
-/// The contents of instances that are indexed, of these SOP instance UIDs.
-pub(crate) async fn known_contents(
-    db: &Db,
-    sop_uids: &[&str],
-) -> Result<HashMap<String, (Ingested, [u8; 32])>, DbError> {
-    let mut known = HashMap::new();
-    for list in lists(sop_uids) {
-        let sql = known_sql(list.len());
-        let values: Vec<Value> = list.iter().map(|uid| Value::from(*uid)).collect();
-        for row in db.query(AssertSqlSafe(sql), &values).await? {
-            let (uid, found) = known_row(&row)?;
-            let ingested = ingested(&uid, &found, true, false);
-            known.insert(uid, (ingested, found.place.sha256));
-        }
-    }
-    Ok(known)
-}
-
-fn known_sql(n: usize) -> String {
-    format!(
-        "SELECT i.sop_uid, i.key, i.sop_class, i.sha256, i.pack, i.record_at, i.payload_at, i.size, i.head_len, \
-         st.study_uid, se.series_uid FROM instances i JOIN studies st ON st.key = i.study_key \
-         JOIN series se ON se.key = i.series_key WHERE i.sop_uid IN ({})",
-        places(1, n)
-    )
-}
-
-fn known_row(row: &mingying_db::Row) -> Result<(String, Known), DbError> {
-    Ok((
-        row.get("sop_uid")?,
-        Known {
-            key: row.get("key")?,
-            study_uid: row.get("study_uid")?,
-            series_uid: row.get("series_uid")?,
-            sop_class: row.get("sop_class")?,
-            place: super::place(row)?,
-        },
-    ))
-}
-
-fn ingested(sop_uid: &str, known: &Known, duplicate: bool, conflicting: bool) -> Ingested {
-    Ingested {
-        instance_key: known.key,
-        study_uid: known.study_uid.clone(),
-        series_uid: known.series_uid.clone(),
-        sop_uid: sop_uid.to_owned(),
-        sop_class: known.sop_class.clone(),
-        duplicate,
-        conflicting,
-    }
-}
-
 /// Puts objects into the index. Idempotent: an object that is there already changes nothing.
 pub(crate) async fn index(tx: &mut Tx, keys: &mut Keys, items: &[Arrived]) -> Result<Changes, DbError> {
     tx.lock(INDEX_LOCK).await?;
@@ -217,101 +125,6 @@ pub(crate) async fn index(tx: &mut Tx, keys: &mut Keys, items: &[Arrived]) -> Re
     Ok(changes)
 }
 
-/// The same SOP instance UID again: the same content is nothing new, another content is kept aside. Also says whether
-/// it was kept just now.
-async fn again(
-    tx: &mut Tx,
-    keys: &mut Keys,
-    item: &Arrived,
-    d: &Described,
-    found: &Known,
-) -> Result<(Outcome, bool), DbError> {
-    let location = item.place.location;
-    let same_record = (found.place.location.pack, found.place.location.record) == (location.pack, location.record);
-    if same_record {
-        return Ok((Outcome::Stored(ingested(&d.sop_uid, found, true, false)), false));
-    }
-    let other = item.place.sha256 != found.place.sha256;
-    if other {
-        let key = keys.take(tx).await?;
-        let kept = tx
-            .execute(
-                "INSERT INTO duplicates (key, instance_key, sha256, pack, record_at, payload_at, size, head_len, \
-                 received_at, source) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-                 ON CONFLICT (instance_key, sha256) DO NOTHING",
-                params![
-                    key,
-                    found.key,
-                    item.place.sha256.as_slice(),
-                    location.pack,
-                    location.record,
-                    location.at,
-                    location.len,
-                    item.place.head_len,
-                    item.meta.received_at,
-                    &item.meta.source
-                ],
-            )
-            .await?;
-        if kept == 1 {
-            return Ok((Outcome::Stored(ingested(&d.sop_uid, found, false, true)), true));
-        }
-    }
-    tx.execute(
-        "INSERT INTO repeated_records (pack, record_at, instance_key) VALUES ($1, $2, $3) \
-         ON CONFLICT (pack, record_at) DO NOTHING",
-        params![location.pack, location.record, found.key],
-    )
-    .await?;
-    Ok((Outcome::Stored(ingested(&d.sop_uid, found, !other, other)), false))
-}
-
-async fn quarantine(
-    tx: &mut Tx,
-    keys: &mut Keys,
-    item: &Arrived,
-    defect: Defect,
-    sop_uid: &str,
-    study_uid: &str,
-) -> Result<Outcome, DbError> {
-    let Place { location, head_len, sha256 } = item.place;
-    let there = tx
-        .query_opt(
-            "SELECT key FROM quarantine WHERE pack = $1 AND record_at = $2",
-            params![location.pack, location.record],
-        )
-        .await?;
-    if let Some(row) = there {
-        let key = row.get("key")?;
-        tx.execute("UPDATE quarantine SET reason = $1 WHERE key = $2", params![defect.as_str(), key]).await?;
-        return Ok(Outcome::Quarantined { key, defect, fresh: false });
-    }
-    let key = keys.take(tx).await?;
-    let sop_uid = if sop_uid.is_empty() { &item.meta.file.sop_instance } else { sop_uid };
-    tx.execute(
-        "INSERT INTO quarantine (key, org_id, reason, state, sop_uid, study_uid, sha256, pack, record_at, payload_at, \
-         size, head_len, received_at, source) \
-         VALUES ($1, $2, $3, 'held', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        params![
-            key,
-            item.meta.owner.org,
-            defect.as_str(),
-            sop_uid,
-            study_uid,
-            sha256.as_slice(),
-            location.pack,
-            location.record,
-            location.at,
-            location.len,
-            head_len,
-            item.meta.received_at,
-            &item.meta.source
-        ],
-    )
-    .await?;
-    Ok(Outcome::Quarantined { key, defect, fresh: true })
-}
-
 async fn load_studies(tx: &mut Tx, described: &[&Described]) -> Result<HashMap<String, StudyState>, DbError> {
     let mut uids: Vec<&str> = described.iter().map(|d| d.study_uid.as_str()).collect();
     uids.sort_unstable();
@@ -346,7 +159,7 @@ async fn load_studies(tx: &mut Tx, described: &[&Described]) -> Result<HashMap<S
     Ok(studies)
 }
 
-fn brief(row: &mingying_db::Row) -> Result<StudyBrief, DbError> {
+pub(super) fn brief(row: &mingying_db::Row) -> Result<StudyBrief, DbError> {
     Ok(StudyBrief {
         key: row.get("key")?,
         study_uid: row.get("study_uid")?,
@@ -616,47 +429,4 @@ async fn write_counts(
         changes.grown.insert(study.brief.key, study.brief);
     }
     Ok(())
-}
-
-/// Moves the checkpoint of a pack forward.
-pub(crate) async fn checkpoint(tx: &mut Tx, pack: u64, indexed_to: u64) -> Result<(), DbError> {
-    tx.execute(
-        "INSERT INTO pack_checkpoints (pack, indexed_to) VALUES ($1, $2) ON CONFLICT (pack) DO UPDATE \
-         SET indexed_to = excluded.indexed_to WHERE pack_checkpoints.indexed_to < excluded.indexed_to",
-        params![pack, indexed_to],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Up to where each pack is indexed.
-pub(crate) async fn checkpoints(db: &Db) -> Result<HashMap<u64, u64>, DbError> {
-    db.query("SELECT pack, indexed_to FROM pack_checkpoints", params![])
-        .await?
-        .iter()
-        .map(|row| Ok((row.get("pack")?, row.get("indexed_to")?)))
-        .collect()
-}
-
-/// Notes that an event has told about all instances the study has now.
-pub(crate) async fn announced(tx: &mut Tx, study_key: i64) -> Result<(), DbError> {
-    tx.execute("UPDATE studies SET announced = instance_count WHERE key = $1", params![study_key]).await?;
-    Ok(())
-}
-
-/// Studies with instances that no event has told about, and how many: what a crash left.
-pub(crate) async fn unannounced(db: &Db) -> Result<Vec<(StudyBrief, i64, String)>, DbError> {
-    db.query(
-        "SELECT key, study_uid, org_id, accession, patient_id, patient_id_issuer, instance_count, announced, source \
-         FROM studies WHERE announced <> instance_count ORDER BY key",
-        params![],
-    )
-    .await?
-    .iter()
-    .map(|row| {
-        let brief = brief(row)?;
-        let missing = brief.instances - row.get::<i64>("announced")?;
-        Ok((brief, missing, row.get("source")?))
-    })
-    .collect()
 }

@@ -3,10 +3,14 @@
 mod aside;
 mod find;
 mod index;
+mod known;
+mod progress;
 
 pub(crate) use aside::*;
 pub(crate) use find::*;
 pub(crate) use index::*;
+pub(crate) use known::{is_kept_beside, known_contents};
+pub(crate) use progress::*;
 
 use crate::record::Place;
 use mingying_blob::Location;

@@ -95,6 +95,8 @@ on_both! {
             let stored = bench.send(&other).await.unwrap();
             assert!(stored.conflicting && !stored.duplicate);
         }
+        let written = bench.archive.blobs().scan(bench.archive.blobs().packs()[0].id, 0, 100).await.unwrap();
+        assert_eq!(written.records.len(), 2, "either content is written once");
         let stats = bench.archive.stats().await.unwrap();
         assert_eq!((stats.instances, stats.duplicates), (1, 1));
         let refs = bench.archive.instances_of(&bench.read(), &one.study, None, None).await.unwrap();
@@ -116,7 +118,7 @@ on_both! {
         assert_eq!(reason(bench.send_bytes(meta(), &bytes[..bytes.len() - 5]).await), "truncated");
         assert_eq!(reason(bench.send_bytes(meta(), &bytes[..301]).await), "truncated");
         let mut other = meta();
-        other.sop_instance = "1.2.3.4.5".to_owned();
+        "1.2.3.4.5".clone_into(&mut other.sop_instance);
         assert_eq!(reason(bench.send_bytes(other, &bytes).await), "uid_mismatch");
         let mut no_study = slice(1, 1, 1);
         no_study.object.remove_element(tags::STUDY_INSTANCE_UID);
@@ -212,10 +214,10 @@ pub async fn futures_all<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Outp
     let mut done: Vec<Option<F::Output>> = all.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         for (future, slot) in all.iter_mut().zip(&mut done) {
-            if slot.is_none() {
-                if let std::task::Poll::Ready(value) = future.as_mut().poll(cx) {
-                    *slot = Some(value);
-                }
+            if slot.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
+            {
+                *slot = Some(value);
             }
         }
         if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }

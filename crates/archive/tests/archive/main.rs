@@ -6,4 +6,5 @@ mod crash;
 mod ingest;
 mod objects;
 mod query;
+mod rate;
 mod reading;

@@ -45,7 +45,7 @@ pub fn slice(s: u32, e: u32, i: u32) -> Slice {
     put(&mut o, tags::STUDY_DATE, VR::DA, format!("202603{:02}", 1 + s % 28));
     put(&mut o, tags::STUDY_TIME, VR::TM, "081530");
     put(&mut o, tags::ACCESSION_NUMBER, VR::SH, format!("ACC{s}"));
-    put(&mut o, tags::MODALITY, VR::CS, if e % 2 == 0 { "SR" } else { "CT" });
+    put(&mut o, tags::MODALITY, VR::CS, if e.is_multiple_of(2) { "SR" } else { "CT" });
     put(&mut o, tags::STUDY_DESCRIPTION, VR::LO, "胸部平扫");
     put(&mut o, tags::SERIES_DESCRIPTION, VR::LO, "Lung 1.0");
     put(&mut o, tags::PATIENT_NAME, VR::PN, "Zhang^San=张^三");

@@ -36,7 +36,8 @@ on_both! {
         let bench = filled(db, dir.path()).await;
         let all = ["1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.4"];
         let zhang = &all[..3];
-        let cases: &[(&[(Tag, &str)], &[&str])] = &[
+        type Case<'a> = (&'a [(Tag, &'a str)], &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             (&[], &all),
             (&[(tags::PATIENT_NAME, "")], &all),
             (&[(tags::PATIENT_NAME, "*")], &all),
@@ -167,6 +168,10 @@ on_both! {
             bench.send_bytes(one.meta(EXPLICIT), &bytes).await.unwrap();
             let study = bench.archive.study(&bench.read(), &one.study).await.unwrap();
             assert_eq!(study.patient_name.display(), "王小明", "{charset}");
+            let refs = bench.archive.instances_of(&bench.read(), &one.study, None, None).await.unwrap();
+            let header = bench.archive.header(&refs[0]).await.unwrap();
+            let shown = header.element(tags::PATIENT_NAME).unwrap().to_str().unwrap().into_owned();
+            assert!(shown.contains('王') && shown.contains("小明"), "{charset}: {shown}");
         }
         assert_eq!(studies(&bench, &[(tags::PATIENT_NAME, "WANG^XIAOMING")]).await.len(), 4);
     }

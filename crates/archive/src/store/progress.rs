@@ -1,0 +1,81 @@
+//! Row keys, and how far packs are indexed and events have told.
+
+use super::StudyBrief;
+use mingying_db::{Db, DbError, Tx, params};
+use std::collections::HashMap;
+
+/// Row keys, taken from the database in blocks.
+pub(crate) struct Keys {
+    next: i64,
+    end: i64,
+    block: i64,
+}
+
+impl Keys {
+    pub fn in_blocks_of(block: i64) -> Self {
+        Self { next: 0, end: 0, block }
+    }
+
+    /// Forgets the block: it was taken in a transaction that did not commit.
+    pub fn forget(&mut self) {
+        self.end = self.next;
+    }
+
+    pub async fn take(&mut self, tx: &mut Tx) -> Result<i64, DbError> {
+        if self.next >= self.end {
+            let row = tx
+                .query_one(
+                    "UPDATE archive_keys SET next = next + $1 WHERE name = 'archive' RETURNING next",
+                    params![self.block],
+                )
+                .await?;
+            self.end = row.get("next")?;
+            self.next = self.end - self.block;
+        }
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+}
+
+/// Moves the checkpoint of a pack forward.
+pub(crate) async fn checkpoint(tx: &mut Tx, pack: u64, indexed_to: u64) -> Result<(), DbError> {
+    tx.execute(
+        "INSERT INTO pack_checkpoints (pack, indexed_to) VALUES ($1, $2) ON CONFLICT (pack) DO UPDATE \
+         SET indexed_to = excluded.indexed_to WHERE pack_checkpoints.indexed_to < excluded.indexed_to",
+        params![pack, indexed_to],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Up to where each pack is indexed.
+pub(crate) async fn checkpoints(db: &Db) -> Result<HashMap<u64, u64>, DbError> {
+    db.query("SELECT pack, indexed_to FROM pack_checkpoints", params![])
+        .await?
+        .iter()
+        .map(|row| Ok((row.get("pack")?, row.get("indexed_to")?)))
+        .collect()
+}
+
+/// Notes that an event has told about all instances the study has now.
+pub(crate) async fn announced(tx: &mut Tx, study_key: i64) -> Result<(), DbError> {
+    tx.execute("UPDATE studies SET announced = instance_count WHERE key = $1", params![study_key]).await?;
+    Ok(())
+}
+
+/// Studies with instances that no event has told about, and how many: what a crash left.
+pub(crate) async fn unannounced(db: &Db) -> Result<Vec<(StudyBrief, i64, String)>, DbError> {
+    db.query(
+        "SELECT key, study_uid, org_id, accession, patient_id, patient_id_issuer, instance_count, announced, source \
+         FROM studies WHERE announced <> instance_count ORDER BY key",
+        params![],
+    )
+    .await?
+    .iter()
+    .map(|row| {
+        let brief = super::index::brief(row)?;
+        let missing = brief.instances - row.get::<i64>("announced")?;
+        Ok((brief, missing, row.get("source")?))
+    })
+    .collect()
+}
