@@ -62,7 +62,11 @@ export function ReportPane({ reading, onDone, onDetach, ref }: Props) {
       mayShare={may("share.create")}
       mayWrite={may("report.draft", "report.initial")}
       onChanged={adopt}
-      onDone={onDone}
+      onDone={() => {
+        // What was handed in is somebody else's turn: the auditor must not find it held.
+        void reports.release(order.id).catch(() => undefined);
+        onDone();
+      }}
       extra={
         onDetach !== undefined && (
           <Button

@@ -30,6 +30,8 @@ export const readingQuery = (orderId: string) =>
     queryKey: ["reading", "case", orderId],
     queryFn: ({ signal }) => api.get<Reading>(path`/orders/${orderId}/reading`, { signal }),
     staleTime: 30_000,
+    // A reader who goes away makes no event: a case that somebody holds is looked at again.
+    refetchInterval: (query) => (query.state.data?.report?.locked_by ? 10_000 : false),
   });
 
 export const unmatchedQuery = queryOptions({
