@@ -90,7 +90,7 @@ fn read_all(root: &Path, place: &str) -> Result<String> {
         return Ok(String::new());
     }
     let mut text = String::new();
-    for path in files(&dir, &["rs", "ts", "tsx", "py"])? {
+    for path in files(&dir, &["rs", "ts", "tsx", "mjs", "py"])? {
         text.push_str(&fs::read_to_string(path)?);
         text.push('\n');
     }
