@@ -287,7 +287,7 @@ on_both! {
         images(&db, &site, &order, 1).await;
         let begun = now(&db, &site.ctx, &order).await;
         assert_eq!((begun.state, begun.reason.as_str()), (ExamState::InProgress, "started by images in state accepted"));
-        let quiet = Duration::from_secs(60);
+        let quiet = Duration::from_mins(1);
         site.clock.advance(Duration::from_secs(50));
         images(&db, &site, &order, 1).await;
         site.clock.advance(Duration::from_secs(50));
@@ -304,12 +304,12 @@ on_both! {
         let permit = site.ctx.permit::<WriteMpps>().unwrap();
         mpps_create(&db, &permit, creation("1.2.3", &order)).await.unwrap();
         images(&db, &site, &order, 2).await;
-        site.clock.advance(Duration::from_secs(600));
-        assert_eq!(close_quiet(&db, &permit, Duration::from_secs(60)).await.unwrap(), 0, "the modality is still at work");
+        site.clock.advance(Duration::from_mins(10));
+        assert_eq!(close_quiet(&db, &permit, Duration::from_mins(1)).await.unwrap(), 0, "the modality is still at work");
         mpps_set(&db, &permit, setting("1.2.3", MppsState::Completed, 3)).await.unwrap();
-        assert_eq!(close_quiet(&db, &permit, Duration::from_secs(60)).await.unwrap(), 0);
-        site.clock.advance(Duration::from_secs(60));
-        assert_eq!(close_quiet(&db, &permit, Duration::from_secs(60)).await.unwrap(), 1);
+        assert_eq!(close_quiet(&db, &permit, Duration::from_mins(1)).await.unwrap(), 0);
+        site.clock.advance(Duration::from_mins(1));
+        assert_eq!(close_quiet(&db, &permit, Duration::from_mins(1)).await.unwrap(), 1);
         assert_eq!(state(&db, &site, &order).await, ExamState::Imaged);
     }
 

@@ -84,9 +84,8 @@ async fn site(db: &Db, tag: &str) -> Site {
             mobile: false,
         };
         mingying_scheduling::put_device(db, &permit, &device).await.unwrap();
-        let hours: Vec<_> = (1..=7)
-            .map(|weekday| OpeningHours { weekday, from: time(8, 0, 0, 0), to: time(23, 0, 0, 0) })
-            .collect();
+        let hours: Vec<_> =
+            (1..=7).map(|weekday| OpeningHours { weekday, from: time(8, 0, 0, 0), to: time(23, 0, 0, 0) }).collect();
         mingying_scheduling::set_opening_hours(db, &permit, device.id, &hours).await.unwrap();
         devices.push(device);
     }

@@ -99,7 +99,7 @@ on_both! {
         let ctx = anybody();
         let who = patient(&db, &ctx, "张三").await;
         let mut new = request(&db, &ctx, who, "DRKNEE").await;
-        new.diagnosis = "  ".to_owned();
+        "  ".clone_into(&mut new.diagnosis);
         let order = create(&db, &ctx.permit().unwrap(), new).await.unwrap();
         assert_eq!(order.state, ExamState::Ordered);
         assert_eq!(order.findings, [Finding::NoSide, Finding::NoDiagnosis]);
@@ -172,7 +172,7 @@ on_both! {
         assert!(made.iter().all(|m| m.id == made[0].id && m.accession == made[0].accession));
         assert_eq!(topics(&db, made[0].id).await, ["order.created", "order.accepted"], "a repeat changes nothing");
 
-        new.diagnosis = "肺结节".to_owned();
+        "肺结节".clone_into(&mut new.diagnosis);
         let send = async |new: NewOrder| {
             let mut tx = db.begin().await.unwrap();
             let made = create_in(&mut tx, &ctx.permit::<CreateOrder>().unwrap(), new).await;

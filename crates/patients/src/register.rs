@@ -72,8 +72,10 @@ async fn complete(
     let issuers = issuers_of(tx, org).await?;
     for identifier in &mut new.identifiers {
         if identifier.issuer.trim().is_empty() {
-            identifier.issuer =
-                issuers.of(identifier.kind).ok_or(PatientError::Invalid { field: "identifiers" })?.to_owned();
+            issuers
+                .of(identifier.kind)
+                .ok_or(PatientError::Invalid { field: "identifiers" })?
+                .clone_into(&mut identifier.issuer);
         }
     }
     Ok((new.checked(latest_today(now))?, issuers))
