@@ -14,7 +14,7 @@ import { Failure } from "@/ui/Failure";
 import { PageFrame } from "@/ui/PageFrame";
 import { PatientBanner } from "@/ui/PatientBanner";
 import { ExamTag } from "@/ui/Tags";
-import { areaOf, groupByDay, recordedLate, sentenceOf, type Area } from "./sentence";
+import { actorOf, areaOf, groupByDay, recordedLate, sentenceOf, type Area } from "./sentence";
 import css from "./Timeline.module.css";
 
 const AREAS: readonly Area[] = ["order", "desk", "exam", "images", "report", "sharing", "other"];
@@ -124,8 +124,9 @@ export function TimelinePage() {
 function Entry({ event }: { event: TimelineEvent }) {
   const { t } = useTranslation("timeline");
   const sentence = sentenceOf(t, event);
-  const actor = event.actor_name || t(`actor.${event.actor_kind}`, { defaultValue: event.actor_kind });
-  const source = event.source ?? "";
+  const actor = actorOf(t, event);
+  // What the system did by itself comes from nowhere else.
+  const source = event.actor_kind === "system" ? "" : (event.source ?? "");
   return (
     <li className={css.entry} data-area={areaOf(event.topic)}>
       <time className={css.time} dateTime={event.occurred_at}>

@@ -10,6 +10,12 @@ export interface Sentence {
   readonly details: readonly (readonly [string, string])[];
 }
 
+/** Some payloads carry instants as microseconds: those after 2001 and before 2100. */
+function fromMicros(field: string, value: unknown): string | null {
+  if (typeof value !== "number" || !/(_at|until|start|end)$/.test(field)) return null;
+  return value > 1e15 && value < 4.1e15 ? new Date(value / 1000).toISOString() : null;
+}
+
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/;
 
 function fieldsOf(payload: unknown): [string, unknown][] {
@@ -21,7 +27,7 @@ function wording(t: Translate, field: string, value: unknown): string {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.map((entry) => wording(t, field, entry)).join(t("join"));
   if (typeof value === "object") return JSON.stringify(value);
-  const text = String(value);
+  const text = fromMicros(field, value) ?? String(value);
   if (INSTANT.test(text)) return stamp(text);
   return t(`code.${field}.${text}`, { defaultValue: text });
 }
@@ -46,6 +52,16 @@ export function sentenceOf(t: Translate, event: TimelineEvent): Sentence {
   // Reasons are written by people and end the sentence, whatever the topic.
   const reason = parameters["reason"] ?? "";
   return { text: reason === "" ? told : t("with_reason", { text: told, reason }), details: [] };
+}
+
+/** People by name, parts of the system by what they do. */
+export function actorOf(t: Translate, event: TimelineEvent): string {
+  const name = event.actor_name ?? "";
+  const kind = t(`actor.${event.actor_kind}`, { defaultValue: event.actor_kind });
+  if (name === "") return kind;
+  return event.actor_kind === "system"
+    ? t("actor.part", { kind, part: t(`part.${name}`, { defaultValue: name }) })
+    : name;
 }
 
 export interface DayGroup {
@@ -84,6 +100,10 @@ const AREAS: Record<string, Area> = {
   exam: "exam",
   mpps: "exam",
   study: "images",
+  instances: "images",
+  duplicate: "images",
+  object: "images",
+  quarantine: "images",
   report: "report",
   case: "report",
   share: "sharing",

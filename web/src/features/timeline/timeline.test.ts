@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { TimelineEvent } from "@/api/types";
 import en from "./locales/en-US.json";
 import zh from "./locales/zh-CN.json";
-import { areaOf, groupByDay, recordedLate, sentenceOf } from "./sentence";
+import { actorOf, areaOf, groupByDay, recordedLate, sentenceOf } from "./sentence";
 
 let english: TFunction<"timeline">;
 let chinese: TFunction<"timeline">;
@@ -97,5 +97,20 @@ describe("days", () => {
     expect(recordedLate(event({ recorded_at: "2026-11-24T01:00:02Z" }))).toBe(false);
     expect(areaOf("mpps.updated")).toBe("exam");
     expect(areaOf("robot.waved")).toBe("other");
+  });
+});
+
+describe("actors and instants of all kinds", () => {
+  it("names people, and says what part of the system acted", () => {
+    expect(actorOf(english, event({ actor_name: "Dr. A" }))).toBe("Dr. A");
+    expect(actorOf(english, event({ actor_kind: "system", actor_name: "reading" }))).toBe("System (image matching)");
+    expect(actorOf(english, event({ actor_kind: "patient", actor_name: null }))).toBe("Patient");
+  });
+
+  it("reads microseconds in fields that are instants, and leaves other numbers alone", () => {
+    const shared = event({ topic: "share.created", payload: { expires_at: 1_798_104_650_727_943 } });
+    expect(sentenceOf(english, shared).text).toContain("2026-12-24 17:30");
+    const numbers = event({ topic: "robot.waved", payload: { serial: 1_798_104_650_727_943 } });
+    expect(sentenceOf(english, numbers).details).toEqual([["serial", "1798104650727943"]]);
   });
 });
