@@ -104,7 +104,7 @@ describe("actors and instants of all kinds", () => {
   it("names people, and says what part of the system acted", () => {
     expect(actorOf(english, event({ actor_name: "Dr. A" }))).toBe("Dr. A");
     expect(actorOf(english, event({ actor_kind: "system", actor_name: "reading" }))).toBe("System (image matching)");
-    expect(actorOf(english, event({ actor_kind: "patient", actor_name: null }))).toBe("Patient");
+    expect(actorOf(english, event({ actor_kind: "patient", actor_name: "" }))).toBe("Patient");
   });
 
   it("reads microseconds in fields that are instants, and leaves other numbers alone", () => {
