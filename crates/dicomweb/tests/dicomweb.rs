@@ -53,7 +53,8 @@ struct Gate {
 #[async_trait]
 impl Authenticate for Gate {
     async fn authenticate(&self, parts: &Parts) -> Result<Ctx, Refused> {
-        let token = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).ok_or(Refused::ANONYMOUS)?;
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let token = header.ok_or(Refused::ANONYMOUS)?.trim_start_matches("Bearer ");
         let actor = Actor {
             kind: ActorKind::Device,
             id: token.to_owned(),
@@ -610,6 +611,30 @@ async fn mislabelled_names_are_shown_right_in_searches_and_metadata() {
     let metadata = bench.get("/studies/1.9.1/metadata", "").await.json();
     assert_eq!(metadata[0]["00100010"]["Value"][0]["Alphabetic"], "张^三", "decoded, the group as sent");
     assert!(bench.get("/studies/1.9.1", MULTIPART).await.parts()[0].1 == file, "the bytes as sent");
+    bench.close().await;
+}
+
+/// dicomweb-client and pydicom against a listening server: what a client that we did not write makes of the answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dicomweb_client_stores_searches_and_retrieves() {
+    let bench = Bench::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let gate = Gate { clock: mingying_testkit::clock(), refused: bench.refused.clone() };
+    let web = Web::new(bench.archive.clone(), Arc::new(gate), Renderers::new(2)).at(&url);
+    let app = axum::Router::new()
+        .nest_service("/dicom-web", router::<()>(web).with_state(()))
+        .layer(tower_http::compression::CompressionLayer::new());
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    let home = std::env::var("HOME").unwrap_or_default();
+    let python =
+        std::env::var("MINGYING_TEST_PYTHON").unwrap_or_else(|_| format!("{home}/.cache/mingying/venv/bin/python"));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../testkit/python/dicomweb_client_check.py");
+    let output = tokio::process::Command::new(python).args([script, &url, "all"]).output().await;
+    let output = output.expect("the tests' Python is missing: run `make test-deps`");
+    server.abort();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
     bench.close().await;
 }
 

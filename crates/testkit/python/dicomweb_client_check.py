@@ -16,7 +16,7 @@ import urllib.request
 import numpy as np
 from dicomweb_client.api import DICOMwebClient
 from PIL import Image
-from pydicom import dcmread, examples
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless, generate_uid
