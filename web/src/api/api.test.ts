@@ -19,6 +19,7 @@ describe("problem mapping", () => {
   it("turns anything thrown into a problem", () => {
     expect(asProblem(new TypeError("fetch failed")).code).toBe("network.unreachable");
     expect(asProblem(new DOMException("", "AbortError")).code).toBe("network.aborted");
+    expect(asProblem(new TypeError("x is not a function")).code).toBe("client.failed");
     expect(asProblem("?").code).toBe("client.failed");
     const problem = new Problem({ status: 409, code: "slot.taken" });
     expect(asProblem(problem)).toBe(problem);

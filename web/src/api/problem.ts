@@ -31,7 +31,8 @@ export class Problem extends Error {
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof DOMException && error.name === "AbortError") return new Problem({ status: 0, code: "network.aborted" });
-  if (error instanceof TypeError) return new Problem({ status: 0, code: "network.unreachable" });
+  // Browsers report a lost connection as a TypeError, and so they do a mistake of ours.
+  if (error instanceof TypeError && /fetch|network|load failed|dynamically imported/i.test(error.message)) return new Problem({ status: 0, code: "network.unreachable" });
   return new Problem({ status: 0, code: "client.failed" });
 }
 

@@ -1,7 +1,8 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { setZone } from "@/lib/time";
 import { api, setCsrf } from "./client";
-import { asProblem } from "./problem";
+import { asProblem, Problem } from "./problem";
 import type { Directory, Session } from "./types";
 
 /** `null` means: nobody is signed in. */
@@ -33,11 +34,17 @@ export const directoryQuery = queryOptions({
   gcTime: Infinity,
 });
 
-/** The signed-in session; screens below the shell can rely on it. */
+/**
+ * The signed-in session; screens below the shell can rely on it. Between the end of a session and the
+ * way to the sign-in page a screen that is still shown keeps the one it knew.
+ */
 export function useSession(): Session {
   const { data } = useQuery(sessionQuery);
-  if (!data) throw new Error("session.missing");
-  return data;
+  const [known, setKnown] = useState(data ?? null);
+  if (data && data !== known) setKnown(data);
+  const session = data ?? known;
+  if (!session) throw new Problem({ status: 401, code: "session.missing" });
+  return session;
 }
 
 export function useDirectory(): Directory | undefined {

@@ -74,7 +74,7 @@ export function TopBar({ onSearch }: { onSearch: () => void }) {
             ],
           }}
         >
-          <Button type="text" aria-label={t("user.menu")}>
+          <Button type="text" aria-label={t("user.menu_of", { name: session.user.name })}>
             <span className={css.user}>
               <UserOutlined aria-hidden />
               <span className={css.userName}>{session.user.name}</span>

@@ -27,7 +27,8 @@ export function useKeys(map: KeyMap, enabled = true): void {
     for (const binding of bindings.split("\n")) {
       if (binding === "") continue;
       bound[binding] = (event) => {
-        if (isPlain(binding) && (isTyping(event) || document.querySelector('[aria-modal="true"]') !== null)) return;
+        if (binding !== "Escape" && document.querySelector('[aria-modal="true"]') !== null) return;
+        if (isPlain(binding) && isTyping(event)) return;
         current.current[binding]?.(event);
       };
     }

@@ -54,7 +54,7 @@ export const palettes: Record<Mode, Palette> = {
     lineStrong: "#c2cfcf",
     text: "#16211f",
     textDim: "#4c5a58",
-    textFaint: "#667472",
+    textFaint: "#5e6c6a",
     accent: "#0b6e6e",
     accentHover: "#095a5a",
     accentSoft: "#e0f0ef",

@@ -27,6 +27,7 @@ export function BookingBoard({ order, onBooked }: BookingBoardProps) {
   const { message } = App.useApp();
   const queries = useQueryClient();
   const grid = useRef<HTMLDivElement>(null);
+  const board = useRef<HTMLDivElement>(null);
   const [day, setDay] = useState(today);
   const [first, setFirst] = useState(today);
   const [at, setAt] = useState<At | null>(null);
@@ -46,10 +47,20 @@ export function BookingBoard({ order, onBooked }: BookingBoardProps) {
   useEffect(() => {
     setAt(null);
   }, [day]);
-  // The earliest free time has the focus, so that Enter alone books it.
+  // The earliest free time has the focus, so that Enter alone books it; on a full day the keys still turn the pages.
   useEffect(() => {
-    if (start !== null) grid.current?.querySelector<HTMLElement>(`[data-at="${start.column}-${start.row}"]`)?.focus({ preventScroll: false });
-  }, [start]);
+    const free = start === null ? null : grid.current?.querySelector<HTMLElement>(`[data-at="${start.column}-${start.row}"]`);
+    if (free) free.focus();
+    else if (slots.data) board.current?.focus();
+  }, [start, slots.data, day]);
+
+  // Nobody wants to look at full days first: the board opens on the first one with a free time.
+  const [opened, setOpened] = useState(false);
+  if (slots.data && !opened) {
+    setOpened(true);
+    const next = Array.from({ length: 7 }, (_, offset) => addDays(first, offset)).find((each) => freeCount(slots.data, each) > 0);
+    if (next !== undefined && next !== day) setDay(next);
+  }
 
   const change = (next: string) => {
     setDay(next);
@@ -87,7 +98,7 @@ export function BookingBoard({ order, onBooked }: BookingBoardProps) {
   };
 
   return (
-    <div className={css.board} onKeyDown={onKeyDown}>
+    <div ref={board} className={css.board} onKeyDown={onKeyDown} tabIndex={-1}>
       <DayStrip day={day} first={first} onChange={change} count={(each) => (slots.data ? freeCount(slots.data, each) : undefined)} />
       {slots.error && !slots.data ? (
         <Failure error={slots.error} onRetry={() => void slots.refetch()} />

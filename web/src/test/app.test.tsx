@@ -1,0 +1,149 @@
+import { cleanup, screen, waitFor, within } from "@testing-library/react";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { setCsrf } from "@/api/client";
+import { renderApp } from "./renderApp";
+import { TestServer } from "./server";
+
+afterEach(() => {
+  cleanup();
+  setCsrf(null);
+  vi.unstubAllGlobals();
+  localStorage.clear();
+});
+
+// Ant Design in jsdom on a busy machine.
+const slow = 60_000;
+
+describe("signing in", () => {
+  it("keeps the deep link, tells a wrong password, and asks for the second factor", { timeout: slow }, async () => {
+    const server = new TestServer();
+    server.signedIn = false;
+    const { user } = renderApp("/admin/users?x=1", server);
+    await user.type(await screen.findByLabelText("User name"), "factor");
+    await user.type(screen.getByLabelText("Password"), "wrong{Enter}");
+    expect(await screen.findByText("User name or password is not right")).toBeTruthy();
+    await user.clear(screen.getByLabelText("Password"));
+    await user.type(screen.getByLabelText("Password"), "right-password{Enter}");
+    await user.type(await screen.findByLabelText("Code"), "123456");
+    await waitFor(() => expect(window.location.pathname).toBe("/admin/users"));
+    expect(await screen.findByRole("table", { name: "Users" })).toBeTruthy();
+    const sent = server.calls.filter(({ method, path }) => method === "POST" && path === "/session").map(({ body }) => body);
+    expect(sent.at(-1)).toEqual({ username: "factor", password: "right-password", code: "123456" });
+  });
+
+  it("returns to the sign-in page when the session ends", { timeout: slow }, async () => {
+    const { server } = renderApp("/admin/users");
+    expect(await screen.findByRole("table", { name: "Users" })).toBeTruthy();
+    server.signedIn = false;
+    const { api } = await import("@/api/client");
+    await expect(api.get("/users")).rejects.toMatchObject({ code: "login.required" });
+    expect(await screen.findByLabelText("User name")).toBeTruthy();
+    expect(window.location.search).toContain("next=");
+  });
+});
+
+describe("the rail", () => {
+  it("shows only what the policy allows", { timeout: slow }, async () => {
+    const server = new TestServer();
+    const whole = server.session();
+    vi.spyOn(server, "session").mockReturnValue({ ...whole, actions: ["queue.read", "queue.call", "catalogue.read"] });
+    renderApp("/", server);
+    const rail = await screen.findByRole("navigation", { name: "Main navigation" });
+    expect(within(rail).getAllByRole("link").map((link) => link.textContent)).toEqual(["", "Queue"]);
+    await waitFor(() => expect(window.location.pathname).toBe("/queue"));
+  });
+});
+
+describe("the desk", () => {
+  it("registers from an identity card without the mouse", { timeout: slow }, async () => {
+    const { server, user } = renderApp("/desk/visit");
+    const search = await screen.findByLabelText("Find a patient");
+    await waitFor(() => expect(document.activeElement).toBe(search));
+    await user.paste("11010519491231002X");
+    await user.keyboard("{Enter}");
+    const name = await screen.findByLabelText(/^Name/);
+    expect((screen.getByLabelText("Birth date") as HTMLInputElement).value).toBe("1949-12-31");
+    await waitFor(() => expect(document.activeElement).toBe(name));
+    await user.paste("Zhao Liu");
+    await user.keyboard("{Control>}{Enter}{/Control}");
+    await waitFor(() => expect(window.location.search).toMatch(/^\?patient=p/));
+    expect(server.calls.find(({ method, path }) => method === "POST" && path === "/patients")?.body).toMatchObject({
+      name: "Zhao Liu",
+      sex: "F",
+      birth_date: "1949-12-31",
+      identifiers: [{ kind: "id_card", value: "11010519491231002X" }],
+    });
+  });
+
+  it("orders by pinyin initials and goes on to the booking", { timeout: slow }, async () => {
+    const { server, user } = renderApp("/desk/visit?patient=p2");
+    const exams = await screen.findByLabelText("Exams", { selector: "input" });
+    await screen.findByText("Head CT");
+    await waitFor(() => expect(document.activeElement).toBe(exams));
+    await user.paste("tlct");
+    await user.keyboard("{Enter}{Control>}{Enter}{/Control}");
+    expect(await screen.findByText("Enter the department")).toBeTruthy();
+    const fill = async (label: string, text: string) => {
+      await user.click(screen.getByLabelText(label, { selector: "input" }));
+      await user.paste(text);
+    };
+    await fill("Department", "Respiratory Medicine");
+    await fill("Physician", "Zhou");
+    await fill("Diagnosis", "headache");
+    await user.keyboard("{Control>}{Enter}{/Control}");
+    await waitFor(() => expect(server.calls.some(({ method, path }) => method === "POST" && path === "/orders")).toBe(true));
+    expect(server.calls.find(({ method, path }) => method === "POST" && path === "/orders")?.body).toMatchObject({
+      patient_id: "p2",
+      items: [{ catalogue_id: "i3", side: null }],
+      department: "Respiratory Medicine",
+      physician: "Zhou",
+      diagnosis: "headache",
+    });
+    await waitFor(() => expect(document.querySelector("[data-at]")).toBeTruthy());
+    await waitFor(() => expect(document.querySelector("[data-at]:focus, [class*=board]:focus")).toBeTruthy());
+    await user.keyboard("{PageDown}");
+    const chosen = await waitFor(() => {
+      const cell = document.querySelector<HTMLElement>('[data-at][aria-selected="true"]');
+      if (!cell) throw new Error("no time chosen yet");
+      return cell;
+    });
+    chosen.focus();
+    await user.keyboard("{Enter}");
+    await waitFor(() => expect(server.orders.at(-1)?.state).toBe("scheduled"));
+  });
+
+  it("walks the day's list with arrow keys", { timeout: slow }, async () => {
+    const { user } = renderApp("/desk");
+    const table = await screen.findByRole("table", { name: "Desk" });
+    const rows = await waitFor(() => {
+      const found = within(table).getAllByRole("row").slice(1);
+      if (found.length < 3 || !found[0]?.hasAttribute("tabindex")) throw new Error("not loaded");
+      return found;
+    });
+    rows[0]?.focus();
+    await user.keyboard("{ArrowDown}{ArrowDown}");
+    expect(document.activeElement).toBe(rows[2]);
+    await user.keyboard("{Home}{Enter}");
+    await waitFor(() => expect(window.location.pathname).toMatch(/^\/orders\/o/));
+  });
+});
+
+describe("the exam room", () => {
+  it("calls, lets in, starts and completes with single keys, asking why there are no images", { timeout: slow }, async () => {
+    const { server, user } = renderApp("/exam?room=r1");
+    await screen.findByRole("heading", { level: 2, name: "张伟国" });
+    const state = () => server.queue[0]?.state;
+    await user.keyboard("e");
+    await waitFor(() => expect(state()).toBe("in_room"));
+    await screen.findByRole("button", { name: /Start exam/ });
+    await waitFor(() => expect((screen.getByRole("button", { name: /Start exam/ }) as HTMLButtonElement).disabled).toBe(false));
+    await user.keyboard("b");
+    await waitFor(() => expect(server.orders[0]?.state).toBe("in_progress"));
+    await screen.findByRole("button", { name: /Complete/ });
+    await user.keyboard("c");
+    const dialog = await screen.findByRole("dialog");
+    await user.type(within(dialog).getByLabelText("Give a reason"), "Device is offline{Enter}");
+    await waitFor(() => expect(server.orders[0]?.state).toBe("completed"));
+    expect(server.calls.filter(({ path }) => path.endsWith("/complete")).map(({ body }) => body)).toEqual([{}, { reason: "Device is offline" }]);
+  });
+});
