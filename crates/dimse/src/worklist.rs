@@ -55,6 +55,13 @@ async fn matches(
     let identifier = identifier.ok_or((status::CANNOT_UNDERSTAND, "dimse.identifier"))?;
     let permit = session.permit::<QueryWorklist>().map_err(|status| (status, "dimse.not_authorized"))?;
     let keys = Keys::read(&identifier).ok_or((status::DOES_NOT_MATCH, "dimse.date"))?;
+    // Who asked is audited, not what for: keys are patient data.
+    mingying_access::audit_read(&session.shared.db, &permit, "worklist", &session.caller.aet).await.map_err(
+        |error| {
+            tracing::warn!(%error, "a worklist query is not audited");
+            (status::OUT_OF_RESOURCES, error.code())
+        },
+    )?;
     let found = mingying_exam::query_worklist(&session.shared.db, &permit, &keys.query).await.map_err(|error| {
         tracing::warn!(code = error.code(), %error, "worklist query");
         (status::of_find(&error), error.code())

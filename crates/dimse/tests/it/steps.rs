@@ -188,6 +188,7 @@ async fn a_modality_gets_its_worklist() {
     assert_eq!(step["Modality"], "CT");
     assert!(!step["ScheduledProcedureStepID"].as_str().unwrap().is_empty());
     assert!(step.get("ScheduledStationName").is_none(), "what was not asked for does not come");
+    assert_eq!(ward.station.audited("mwl.query", "done").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
