@@ -21,7 +21,7 @@ pub struct NewSession {
 }
 
 /// Failures older than this are forgotten.
-const FORGET: Duration = Duration::from_hours(24);
+pub(crate) const FORGET: Duration = Duration::from_hours(24);
 /// A session's last use is written at most this often.
 const TOUCH: Duration = Duration::from_mins(1);
 

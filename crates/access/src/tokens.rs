@@ -1,6 +1,7 @@
 //! Bearer tokens of machines and displays. Only the hash is stored; last use is kept to the minute.
 
 use crate::model::{clean_name, hash_of};
+use crate::users::EVERYBODYS;
 use crate::{Access, AccessError, ManageUsers, ReadUsers, record, secret, store};
 use mingying_db::Tx;
 use mingying_events::About;
@@ -59,7 +60,7 @@ pub async fn issue_token<A: Action>(tx: &mut Tx, permit: &Permit<A>, new: NewTok
         last_used_at: None,
     };
     store::insert_token(tx, &info, &hash_of("token", &token)).await?;
-    let about = About::new("token", &info.id, info.org.unwrap_or(OrgId::from_uuid(uuid::Uuid::nil())));
+    let about = About::new("token", &info.id, info.org.unwrap_or(EVERYBODYS));
     record(tx, permit, &about, &TokenIssued { name: info.name, role: info.role.as_str().to_owned() }).await?;
     Ok(Issued { id: info.id, token })
 }
@@ -67,7 +68,7 @@ pub async fn issue_token<A: Action>(tx: &mut Tx, permit: &Permit<A>, new: NewTok
 /// Ends every live token of `subject` in the caller's transaction.
 pub async fn revoke_token<A: Action>(tx: &mut Tx, permit: &Permit<A>, subject: &str) -> Result<u64, AccessError> {
     let ended = store::revoke_tokens(tx, subject, permit.now()).await?;
-    let about = About::new("token", subject, permit.actor().org.unwrap_or(OrgId::from_uuid(uuid::Uuid::nil())));
+    let about = About::new("token", subject, permit.actor().org.unwrap_or(EVERYBODYS));
     record(tx, permit, &about, &TokenRevoked { count: ended }).await?;
     Ok(ended)
 }

@@ -1,7 +1,8 @@
 //! Accounts: made, changed, listed.
 
-use crate::model::{check_password, clean_name, clean_username};
-use crate::{Access, AccessError, ManageUsers, ReadUsers, UseOwnSession, User, record, secret, store};
+use crate::model::{block_after, check_password, clean_name, clean_username, hash_of};
+use crate::sessions::FORGET;
+use crate::{Access, AccessError, ManageUsers, Outcome, ReadUsers, UseOwnSession, User, audit, record, secret, store};
 use mingying_db::DbError;
 use mingying_events::About;
 use mingying_events::payload::access::{PasswordChanged, UserChanged, UserCreated};
@@ -29,14 +30,11 @@ pub struct UserChange {
 }
 
 pub(crate) fn about_user<A: Action>(permit: &Permit<A>, user: UserId) -> About {
-    let org = permit.actor().org.unwrap_or(OrgId::from_uuid(uuid_nil()));
-    About::new("user", user, org)
+    About::new("user", user, permit.actor().org.unwrap_or(EVERYBODYS))
 }
 
 /// The organization of things that belong to the installation as a whole.
-const fn uuid_nil() -> uuid::Uuid {
-    uuid::Uuid::nil()
-}
+pub(crate) const EVERYBODYS: OrgId = OrgId::from_uuid(uuid::Uuid::nil());
 
 fn check_roles(roles: &[Role]) -> Result<Vec<Role>, AccessError> {
     let mut roles = roles.to_vec();
@@ -145,13 +143,29 @@ impl Access {
     ) -> Result<(), AccessError> {
         let user = &signed_in.user;
         check_password(&user.username, new)?;
+        // A stolen session must not become a way to guess the password.
+        let throttle = hash_of("own-password", &user.id.to_string());
+        let blocked = store::blocked_until(&self.db, &throttle, &throttle).await?;
+        if blocked > permit.now() {
+            return Err(AccessError::Throttled { retry_seconds: blocked.since(permit.now()).as_secs() + 1 });
+        }
         let known = store::password_hash(&self.db, user.id).await?;
         if !secret::verify_password(known, old).await? {
+            let mut tx = self.db.begin().await?;
+            let now = permit.now();
+            let failures = store::count_failure(&mut tx, &throttle, now, now.minus(FORGET)).await?;
+            let free = self.settings.free_failures_account;
+            store::block(&mut tx, &throttle, now.plus(block_after(failures, free))).await?;
+            let object = user.id.to_string();
+            audit(&mut tx, permit.ctx(), "session.password", "user", &object, Outcome::Failed, "user.password_wrong")
+                .await?;
+            tx.commit().await?;
             return Err(AccessError::OldPassword);
         }
         let hash = secret::hash_password(new).await?;
         let mut tx = self.db.begin().await?;
         store::set_password(&mut tx, user.id, &hash, permit.now()).await?;
+        store::forget_failures(&mut tx, &throttle).await?;
         store::delete_sessions_of(&mut tx, user.id, Some(signed_in.session)).await?;
         record(&mut tx, permit, &about_user(permit, user.id), &PasswordChanged {}).await?;
         tx.commit().await?;

@@ -228,6 +228,20 @@ on_both! {
         assert!(f.try_sign_in("gu.yan", "another long one", None).await.is_ok());
     }
 
+    async fn the_old_password_cannot_be_guessed(db: Db) {
+        let f = fixture(db, false);
+        f.user("gu.yan", &[Role::Trainee], false).await;
+        let here = f.try_sign_in("gu.yan", PASSWORD, None).await.unwrap();
+        let own = f.access.ctx_of(&here.signed_in, "web").permit::<UseOwnSession>().unwrap();
+        let change = async |old: &str| f.access.change_own_password(&own, &here.signed_in, old, "another long one").await;
+        for _ in 0..6 {
+            assert!(matches!(change("wrong wrong").await, Err(AccessError::OldPassword)));
+        }
+        assert!(matches!(change(PASSWORD).await, Err(AccessError::Throttled { .. })));
+        f.clock.advance(Duration::from_secs(5));
+        change(PASSWORD).await.unwrap();
+    }
+
     async fn an_administrator_stays(db: Db) {
         let f = fixture(db, false);
         let permit = f.access.system("test").permit::<ManageUsers>().unwrap();

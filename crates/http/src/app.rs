@@ -1,8 +1,8 @@
 use crate::{Live, Metrics};
+use jiff::tz::TimeZone;
 use mingying_access::{Access, ChainWatch};
 use mingying_archive::Archive;
 use mingying_db::Db;
-use jiff::tz::TimeZone;
 use mingying_kernel::{AeTitle, SharedClock, Timestamp};
 use mingying_print::Printer;
 use std::sync::Arc;

@@ -207,4 +207,65 @@ mod tests {
         assert_eq!(peer_of(Some(&far), &headers), IpAddr::from([203, 0, 113, 5]));
         assert_eq!(peer_of(Some(&near), &headers), IpAddr::from([192, 0, 2, 7]));
     }
+
+    async fn app(dir: &std::path::Path, db: mingying_db::Db) -> App {
+        use mingying_kernel::{AeTitle, OrgId, SharedClock};
+        let clock: SharedClock = mingying_testkit::clock();
+        let blobs = mingying_blob::Blobs::open(&dir.join("blobs"), mingying_blob::Settings::default()).unwrap();
+        let settings = mingying_archive::Settings::new(OrgId::new());
+        let archive = mingying_archive::Archive::open(db.clone(), blobs, clock.clone(), settings).await.unwrap();
+        let key = mingying_access::SecretKey::from_bytes(&[1; 32]).unwrap();
+        let access = Access::new(db.clone(), clock.clone(), key, mingying_access::Settings::default());
+        let title = AeTitle::parse("MINGYING").unwrap();
+        let settings = crate::Settings::new("http://localhost", title, jiff::tz::TimeZone::UTC, clock.now());
+        App {
+            db,
+            clock,
+            access,
+            archive,
+            printer: mingying_print::Printer::new([]),
+            settings: Arc::new(settings),
+            live: crate::Live::new(tokio_util::sync::CancellationToken::new()),
+            chain: mingying_access::ChainWatch::default(),
+            metrics: crate::Metrics::default(),
+        }
+    }
+
+    /// Somebody writes a route and forgets to ask for a permission.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_route_that_asks_for_nothing_answers_nobody() {
+        use axum::body::Body;
+        use axum::routing::get;
+        use mingying_access::{ManageUsers, NewToken, ReadStatus};
+        use mingying_kernel::Role;
+        use tower::ServiceExt as _;
+
+        let test = mingying_testkit::sqlite().await;
+        let app = app(test.dir.path(), test.db.clone()).await;
+        let manage = app.access.system("test").permit::<ManageUsers>().unwrap();
+        let mut tokens = Vec::new();
+        for role in [Role::Machine, Role::Display] {
+            let new = NewToken { name: "t".into(), subject: "t".into(), role, org: None, expires_at: None };
+            tokens.push(app.access.create_token(&manage, new).await.unwrap().token);
+        }
+        let router = axum::Router::new()
+            .route("/api/v1/forgotten", get(|| async { "patient data" }))
+            .route("/api/v1/asked", get(|_: Allowed<ReadStatus>| async { "status" }))
+            .layer(axum::middleware::from_fn_with_state(app.clone(), authenticate))
+            .with_state(app);
+        let call = async |path: &str, token: Option<&str>| {
+            let mut request = Request::builder().uri(path);
+            if let Some(token) = token {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            }
+            router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status().as_u16()
+        };
+        let (machine, display) = (Some(tokens[0].as_str()), Some(tokens[1].as_str()));
+        assert_eq!(call("/api/v1/asked", machine).await, 200);
+        assert_eq!(call("/api/v1/asked", display).await, 403);
+        assert_eq!(call("/api/v1/asked", None).await, 401);
+        assert_eq!(call("/api/v1/asked", Some("my_wrong")).await, 401);
+        assert_eq!(call("/api/v1/forgotten", machine).await, 500);
+        assert_eq!(call("/api/v1/forgotten", None).await, 401);
+    }
 }

@@ -129,6 +129,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, ServerError> {
             for name in &applied {
                 println!("applied {name}");
             }
+            // So that accounts can be made before the first start.
+            place.prepare(&config).await?;
             println!("the schema is up to date");
             place.db.close().await;
             Ok(ExitCode::SUCCESS)

@@ -27,11 +27,23 @@ pub(super) struct Subject {
 struct Ellipse(f32, f32, f32, f32, f32, f32);
 
 impl Ellipse {
-    fn value(&self, x: f32, y: f32) -> f32 {
+    fn add_to(&self, pixels: &mut [f32], size: usize) {
+        let half = size as f32 / 2.0;
         let (sin, cos) = self.4.sin_cos();
-        let (dx, dy) = (x - self.0, y - self.1);
-        let (u, v) = ((dx * cos + dy * sin) / self.2, (dy * cos - dx * sin) / self.3);
-        if u * u + v * v <= 1.0 { self.5 } else { 0.0 }
+        let reach = self.2.max(self.3);
+        let place = |centre: f32, by: f32| ((centre + by) * half + half).clamp(0.0, size as f32) as usize;
+        let (left, right) = (place(self.0, -reach), (place(self.0, reach) + 1).min(size));
+        let (top, bottom) = (place(self.1, -reach), (place(self.1, reach) + 1).min(size));
+        for (row, line) in pixels.chunks_exact_mut(size).enumerate().take(bottom).skip(top) {
+            let dy = (row as f32 + 0.5 - half) / half - self.1;
+            for (column, pixel) in line.iter_mut().enumerate().take(right).skip(left) {
+                let dx = (column as f32 + 0.5 - half) / half - self.0;
+                let (u, v) = ((dx * cos + dy * sin) / self.2, (dy * cos - dx * sin) / self.3);
+                if u * u + v * v <= 1.0 {
+                    *pixel += self.5;
+                }
+            }
+        }
     }
 }
 
@@ -47,13 +59,13 @@ fn noise(x: usize, y: usize, z: usize) -> f32 {
 }
 
 fn image(size: usize, slice: usize, shapes: &[Ellipse], grain: f32) -> Vec<f32> {
-    let half = size as f32 / 2.0;
-    let mut pixels = Vec::with_capacity(size * size);
-    for row in 0..size {
-        for column in 0..size {
-            let (x, y) = ((column as f32 + 0.5 - half) / half, (row as f32 + 0.5 - half) / half);
-            let value: f32 = shapes.iter().map(|shape| shape.value(x, y)).sum();
-            pixels.push(value + grain * noise(column, row, slice));
+    let mut pixels = vec![0.0; size * size];
+    for shape in shapes {
+        shape.add_to(&mut pixels, size);
+    }
+    for (row, line) in pixels.chunks_exact_mut(size).enumerate() {
+        for (column, pixel) in line.iter_mut().enumerate() {
+            *pixel += grain * noise(column, row, slice);
         }
     }
     pixels

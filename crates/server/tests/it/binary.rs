@@ -67,6 +67,10 @@ fn it_starts_works_and_drains() {
     let data = dir.path().join("data");
     assert!(!run(&data, &["user", "list"], "").status.success(), "a mistyped folder is not a new installation");
     assert!(!data.exists());
+    // The first account is made before the first start.
+    assert!(run(&data, &["migrate"], "").status.success());
+    let admin = run(&data, &["user", "add", "chief", "--name", "周衡", "--role", "admin"], "correct horse battery\n");
+    assert!(admin.status.success(), "{}", said(&admin));
     let (server, lines) = serve(&data, &[]);
     assert!(lines.iter().any(|line| line.starts_with("web    http://127.0.0.1:")), "{lines:?}");
 

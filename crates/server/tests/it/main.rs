@@ -1,5 +1,7 @@
 #![allow(clippy::indexing_slicing)]
 
 mod binary;
+mod images;
 mod permissions;
 mod running;
+mod workflow;
