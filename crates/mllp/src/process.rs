@@ -163,7 +163,8 @@ async fn upsert<A: Action>(
     };
     let new = NewPatient {
         name: patient.name.clone(),
-        name_latin: patient.name_latin.clone(),
+        // XPN and PN separate family and given name by a circumflex, the product by a space.
+        name_latin: patient.name_latin.as_ref().map(|latin| latin.replace('^', " ")),
         sex,
         birth_date: patient.birth_date,
         phone: patient.phone.clone(),
