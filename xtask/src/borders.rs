@@ -89,9 +89,11 @@ fn manifests(root: &Path, allowed: &BTreeMap<String, BTreeSet<String>>, faults: 
         }
         let manifest: toml::Table = fs::read_to_string(dir.join("Cargo.toml"))?.parse()?;
         let Some(reach) = allowed.get(&name) else {
-            if manifest.get("dependencies").and_then(toml::Value::as_table).is_some_and(|deps| {
-                deps.keys().any(|d| d.starts_with("mingying-"))
-            }) {
+            if manifest
+                .get("dependencies")
+                .and_then(toml::Value::as_table)
+                .is_some_and(|deps| deps.keys().any(|d| d.starts_with("mingying-")))
+            {
                 faults.push(format!("borders: crate {name} is not on the map in xtask/src/borders.rs"));
             }
             continue;

@@ -67,7 +67,10 @@ pub fn run(root: &Path) -> Result<()> {
                 None => sources.entry(place.to_owned()).or_insert(read_all(root, place)?),
             };
             let name = name.rsplit("::").next().unwrap_or(name);
-            if !text.contains(&format!("fn {name}(")) && !text.contains(&format!("\"{name}\"")) && !text.contains(&format!("'{name}'")) {
+            if !text.contains(&format!("fn {name}("))
+                && !text.contains(&format!("\"{name}\""))
+                && !text.contains(&format!("'{name}'"))
+            {
                 faults.push(format!("conformance: {id}: no test {test}"));
             }
         }

@@ -40,10 +40,9 @@ impl Db {
                     });
                 }
                 None => {
-                    tx.batch(assembled((*text).to_owned())).await.map_err(|e| DbError::Migration {
-                        name: (*name).to_owned(),
-                        reason: e.to_string(),
-                    })?;
+                    tx.batch(assembled((*text).to_owned()))
+                        .await
+                        .map_err(|e| DbError::Migration { name: (*name).to_owned(), reason: e.to_string() })?;
                     tx.execute("INSERT INTO schema_migrations (name, hash) VALUES ($1, $2)", params![*name, hash])
                         .await?;
                     done.push(*name);

@@ -5,7 +5,7 @@ use futures::TryStreamExt;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow, Postgres};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Column as _, Row as _, Sqlite, SqlSafeStr, SqlStr, Transaction, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, Column as _, Row as _, SqlSafeStr, SqlStr, Sqlite, Transaction, TypeInfo, ValueRef};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -235,9 +235,7 @@ impl Db {
                 sqlx::query("VACUUM INTO $1").bind(target.to_string_lossy().into_owned()).execute(readers).await?;
                 Ok(())
             }
-            Inner::Postgres { .. } => {
-                Err(DbError::Other(sqlx::Error::Configuration("not a SQLite database".into())))
-            }
+            Inner::Postgres { .. } => Err(DbError::Other(sqlx::Error::Configuration("not a SQLite database".into()))),
         }
     }
 
@@ -281,9 +279,7 @@ impl Tx {
             TxInner::Sqlite { tx, .. } => {
                 sqlite_rows(&sqlx::query_with(sql, sqlite_args(params)?).fetch_all(&mut **tx).await?)
             }
-            TxInner::Postgres { tx } => {
-                pg_rows(&sqlx::query_with(sql, pg_args(params)?).fetch_all(&mut **tx).await?)
-            }
+            TxInner::Postgres { tx } => pg_rows(&sqlx::query_with(sql, pg_args(params)?).fetch_all(&mut **tx).await?),
         }
     }
 

@@ -163,13 +163,46 @@ macro_rules! by_try_from {
 }
 
 by_from_str!(
-    UserId, SessionId, OrgId, CampusId, DepartmentId, RoomId, DeviceId, PatientId, OrderId, AppointmentId, SpsId,
-    QueueEntryId, ReportId, ShareId, EventId, JobId, MessageId
+    UserId,
+    SessionId,
+    OrgId,
+    CampusId,
+    DepartmentId,
+    RoomId,
+    DeviceId,
+    PatientId,
+    OrderId,
+    AppointmentId,
+    SpsId,
+    QueueEntryId,
+    ReportId,
+    ShareId,
+    EventId,
+    JobId,
+    MessageId
 );
 by_try_from!(DicomUid, AccessionNumber, AeTitle);
 text_ids!(
-    UserId, SessionId, OrgId, CampusId, DepartmentId, RoomId, DeviceId, PatientId, OrderId, AppointmentId, SpsId,
-    QueueEntryId, ReportId, ShareId, EventId, JobId, MessageId, DicomUid, AccessionNumber, AeTitle
+    UserId,
+    SessionId,
+    OrgId,
+    CampusId,
+    DepartmentId,
+    RoomId,
+    DeviceId,
+    PatientId,
+    OrderId,
+    AppointmentId,
+    SpsId,
+    QueueEntryId,
+    ReportId,
+    ShareId,
+    EventId,
+    JobId,
+    MessageId,
+    DicomUid,
+    AccessionNumber,
+    AeTitle
 );
 
 /// One result row. Columns are read by name: `row.get::<String>("name")?`.

@@ -6,12 +6,9 @@ use mingying_kernel::{Coded, ErrorKind, OrderId, Timestamp};
 use mingying_testkit::on_both;
 
 async fn table(db: &Db) {
-    db.execute(
-        "CREATE TABLE things (id TEXT PRIMARY KEY, n BIGINT, x DOUBLE PRECISION, t TEXT, b BYTEA)",
-        params![],
-    )
-    .await
-    .unwrap();
+    db.execute("CREATE TABLE things (id TEXT PRIMARY KEY, n BIGINT, x DOUBLE PRECISION, t TEXT, b BYTEA)", params![])
+        .await
+        .unwrap();
 }
 
 on_both! {

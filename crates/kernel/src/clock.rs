@@ -1,8 +1,8 @@
 //! Time as the product stores it: microseconds UTC.
 
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// Microseconds since the Unix epoch, UTC. The only form in which an instant is stored.

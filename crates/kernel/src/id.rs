@@ -126,9 +126,8 @@ pub struct AccessionNumber(String);
 impl AccessionNumber {
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let text = text.trim();
-        let valid = !text.is_empty()
-            && text.chars().count() <= 16
-            && !text.chars().any(|c| c == '\\' || c.is_control());
+        let valid =
+            !text.is_empty() && text.chars().count() <= 16 && !text.chars().any(|c| c == '\\' || c.is_control());
         if valid { Ok(Self(text.to_owned())) } else { Err(InvalidValue { expected: "accession number" }) }
     }
 
@@ -164,7 +163,8 @@ pub struct AeTitle(String);
 impl AeTitle {
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let text = text.trim();
-        let valid = !text.is_empty() && text.len() <= 16 && text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'\\');
+        let valid =
+            !text.is_empty() && text.len() <= 16 && text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'\\');
         if valid { Ok(Self(text.to_owned())) } else { Err(InvalidValue { expected: "AE title" }) }
     }
 

@@ -16,7 +16,7 @@ pub use auth::{Action, Actor, ActorKind, Ctx, Denied, Permit, Policy, Role, Scop
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 pub use error::{Coded, ErrorKind};
 pub use id::{
-    AccessionNumber, AeTitle, AppointmentId, CampusId, DepartmentId, DeviceId, DicomUid, EventId, InvalidValue,
-    JobId, MessageId, OrderId, OrgId, PatientId, PatientIdentifier, QueueEntryId, ReportId, RoomId, SessionId,
-    ShareId, SpsId, UserId,
+    AccessionNumber, AeTitle, AppointmentId, CampusId, DepartmentId, DeviceId, DicomUid, EventId, InvalidValue, JobId,
+    MessageId, OrderId, OrgId, PatientId, PatientIdentifier, QueueEntryId, ReportId, RoomId, SessionId, ShareId, SpsId,
+    UserId,
 };

@@ -26,8 +26,7 @@ pub async fn postgres() -> TestDb {
         .expect("MINGYING_TEST_POSTGRES is not set: run `make test`, or `eval $(scripts/test-postgres)`");
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
     let mut admin = PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
-    let create =
-        format!("CREATE DATABASE {name} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0");
+    let create = format!("CREATE DATABASE {name} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0");
     sqlx::query(AssertSqlSafe(create)).execute(&mut admin).await.unwrap();
     admin.close().await.unwrap();
     let url = format!("{server}/{name}");

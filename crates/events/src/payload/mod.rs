@@ -1,11 +1,11 @@
-pub mod archive;
 pub mod access;
-pub mod peers;
-pub mod reading;
-pub mod reporting;
-pub mod sharing;
+pub mod archive;
 pub mod exam;
 pub mod flow;
 pub mod orders;
 pub mod patients;
+pub mod peers;
+pub mod reading;
+pub mod reporting;
 pub mod scheduling;
+pub mod sharing;
