@@ -40,7 +40,7 @@ impl Text {
         for (field, text) in
             [("findings", &mut self.findings), ("impression", &mut self.impression), ("advice", &mut self.advice)]
         {
-            *text = text.replace("\r\n", "\n").trim_end().to_owned();
+            text.replace("\r\n", "\n").trim_end().clone_into(text);
             if text.chars().count() > SECTION_MAX || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
                 return Err(ReportError::Invalid { field });
             }

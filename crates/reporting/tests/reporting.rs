@@ -162,7 +162,7 @@ on_both! {
 
         let view = site.open(&radiologist, order.id).await.unwrap();
         let view = site.save(&radiologist, &view, clean()).await.unwrap();
-        site.clock.advance(Duration::from_secs(60));
+        site.clock.advance(Duration::from_mins(1));
         let view = site.submit(&radiologist, &view).await.unwrap();
         assert_eq!(view.stage, Stage::Initial);
         assert_eq!(site.state(order.id).await, ExamState::Reported);
