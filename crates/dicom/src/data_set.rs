@@ -362,6 +362,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::float_cmp)]
     fn every_encoding_reads_alike() {
         for syntax in SYNTAXES {
             let read = read_data_set(&encode(&sample(), syntax), syntax, Limits::default()).unwrap();

@@ -1,5 +1,6 @@
 //! Character sets as devices send them, and frames against what other implementations encoded (DCMTK's JPEG, JPEG-LS
 //! and RLE encoders, OpenJPEG).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, VR};
@@ -277,7 +278,7 @@ fn ct_values_go_through_rescale_and_window() {
         PrimitiveValue::Strs(["400".into(), "2000".into()][..].into()),
     ));
     // -160, 40, 239 HU, air; high bits are not part of the value.
-    let frame: Vec<u8> = [864u16, 1064, 1263, 24, 24 | 0xf000].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let frame: Vec<u8> = [864u16, 1064, 1263, 24, 0xf018].iter().flat_map(|v| v.to_le_bytes()).collect();
     assert_eq!(picture(&ct, &frame, &View::default()).pixels, [0, 128, 255, 0, 0]);
     let bone = View {
         window: Some(Window { center: 40.0, width: 2.0, function: WindowFunction::LinearExact }),

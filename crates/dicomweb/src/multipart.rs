@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
+use memchr::memmem::find;
 
 /// Bound on the header lines of one part together.
 const MAX_HEADERS: usize = 16 * 1024;
@@ -164,20 +165,6 @@ where
                 Err(MultipartError::Truncated)
             }
         }
-    }
-}
-
-/// Where `needle`, which begins with a carriage return, first occurs.
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = *needle.first()?;
-    let mut from = 0;
-    loop {
-        let rest = haystack.get(from..)?;
-        let at = from + rest.iter().position(|b| *b == first)?;
-        if haystack.get(at..).is_some_and(|tail| tail.starts_with(needle)) {
-            return Some(at);
-        }
-        from = at + 1;
     }
 }
 

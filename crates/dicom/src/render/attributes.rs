@@ -249,10 +249,39 @@ fn pair_le(pair: &[u8]) -> u16 {
 }
 
 fn palette(header: &InMemDicomObject) -> Option<[Lut; 3]> {
-    let one = |descriptor, data| lut(header.get(descriptor)?, header.get(data)?, false);
+    let one = |descriptor, data, segmented| {
+        let descriptor = header.get(descriptor)?;
+        match header.get(data) {
+            Some(data) => lut(descriptor, data, false),
+            None => segmented_lut(descriptor, header.get(segmented)?),
+        }
+    };
     Some([
-        one(tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR, tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA)?,
-        one(tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR, tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA)?,
-        one(tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR, tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA)?,
+        one(
+            tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+            tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+            tags::SEGMENTED_RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+        )?,
+        one(
+            tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+            tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+            tags::SEGMENTED_GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+        )?,
+        one(
+            tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+            tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+            tags::SEGMENTED_BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+        )?,
     ])
+}
+
+fn segmented_lut(descriptor: &InMemElement, data: &InMemElement) -> Option<Lut> {
+    let numbers = descriptor.to_multi_int::<i32>().ok()?;
+    let &[count, first, bits, ..] = numbers.as_slice() else { return None };
+    let count = match count & 0xffff {
+        0 => 65536,
+        n => n as usize,
+    };
+    let entries = super::segmented::expand(&data.to_bytes().ok()?, bits > 8, count)?;
+    Some(Lut { first, bits: u32::try_from(bits).ok()?.clamp(1, 16), entries })
 }

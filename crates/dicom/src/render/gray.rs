@@ -126,7 +126,7 @@ fn rgb(y: u8, cb: u8, cr: u8) -> (u8, u8, u8) {
 }
 
 fn palette(image: &ImageAttributes, decoded: &Decoded) -> Result<Vec<u8>, RenderError> {
-    let Some(tables) = &image.palette else { return Err(RenderError::Unsupported("segmented or missing palette")) };
+    let Some(tables) = &image.palette else { return Err(RenderError::Unsupported("missing palette")) };
     let mut pixels = Vec::with_capacity(image.count() * 3);
     for word in words(image, decoded) {
         let value = stored(image, word);
@@ -143,6 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::float_cmp)]
     fn window_functions_at_their_corners() {
         let window = |function| Window { center: 40.0, width: 400.0, function };
         let linear = window(WindowFunction::Linear);

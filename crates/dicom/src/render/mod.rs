@@ -10,6 +10,7 @@ mod gray;
 mod jpegls;
 mod output;
 mod rle;
+mod segmented;
 
 pub use attributes::{ImageAttributes, Window, WindowFunction};
 pub use decode::can_decode;
