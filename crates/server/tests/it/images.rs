@@ -1,4 +1,5 @@
 //! The viewer's fast lane, DICOMweb behind the same gate, and the quarantine, over HTTP.
+#![allow(clippy::unwrap_used)]
 
 use super::running::{demo, get, post, sign_in};
 use axum::body::{Body, Bytes};
