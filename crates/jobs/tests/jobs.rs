@@ -98,10 +98,10 @@ on_both! {
         assert_eq!(runner.drain().await.unwrap(), 1);
         assert_eq!(runner.drain().await.unwrap(), 0, "not due yet");
         for _ in 0..2 {
-            manual.advance(Duration::from_secs(60));
+            manual.advance(Duration::from_mins(1));
             assert_eq!(runner.drain().await.unwrap(), 1);
         }
-        manual.advance(Duration::from_secs(3600));
+        manual.advance(Duration::from_hours(1));
         assert_eq!(runner.drain().await.unwrap(), 0, "dead after three attempts");
         let dead = list_dead(&db, 10).await.unwrap();
         assert_eq!(dead.len(), 1);
@@ -131,7 +131,7 @@ on_both! {
         runner.register().await.unwrap();
         ring(&db, &clock, 1).await;
         // Another process took it and died.
-        let until = clock.now().plus(Duration::from_secs(60));
+        let until = clock.now().plus(Duration::from_mins(1));
         db.execute("UPDATE deliveries SET lease_until = $1, lease_owner = 'gone'", params![until]).await.unwrap();
         assert_eq!(runner.drain().await.unwrap(), 0);
         manual.advance(Duration::from_secs(61));
