@@ -4,4 +4,3 @@ mod binary;
 mod images;
 mod permissions;
 mod running;
-mod workflow;
