@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower::ServiceExt as _;
 
-struct Person {
-    cookie: String,
-    csrf: String,
+pub(super) struct Person {
+    pub(super) cookie: String,
+    pub(super) csrf: String,
     session: Value,
 }
 
@@ -24,7 +24,7 @@ async fn json_of(response: Response<Body>) -> Value {
     serde_json::from_slice(&bytes).unwrap_or(Value::Null)
 }
 
-async fn sign_in(running: &Running, username: &str, password: &str) -> Result<Person, (StatusCode, Value)> {
+pub(super) async fn sign_in(running: &Running, username: &str, password: &str) -> Result<Person, (StatusCode, Value)> {
     let body = json!({"username": username, "password": password}).to_string();
     let request = Request::post("/api/v1/session")
         .header(header::CONTENT_TYPE, "application/json")
@@ -41,13 +41,13 @@ async fn sign_in(running: &Running, username: &str, password: &str) -> Result<Pe
     Ok(Person { cookie, csrf: session["csrf"].as_str().unwrap().to_owned(), session })
 }
 
-async fn get(running: &Running, person: &Person, path: &str) -> (StatusCode, Value) {
+pub(super) async fn get(running: &Running, person: &Person, path: &str) -> (StatusCode, Value) {
     let request = Request::get(path).header(header::COOKIE, &person.cookie).body(Body::empty()).unwrap();
     let response = send(running, request).await;
     (response.status(), json_of(response).await)
 }
 
-async fn post(
+pub(super) async fn post(
     running: &Running,
     person: &Person,
     path: &str,
@@ -64,7 +64,7 @@ async fn post(
     (response.status(), json_of(response).await)
 }
 
-async fn demo() -> (tempfile::TempDir, Running) {
+pub(super) async fn demo() -> (tempfile::TempDir, Running) {
     let dir = tempfile::tempdir().unwrap();
     let config = Config { demo: true, ..Config::local(dir.path()) };
     let running = mingying::start(config).await.unwrap();
