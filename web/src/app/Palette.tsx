@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { useMay } from "@/api/session";
 import type { Order, Page, PatientSummary } from "@/api/types";
+import { itemsText } from "@/features/orders";
 import { useDebounced } from "@/lib/useDebounced";
 import { Failure } from "@/ui/Failure";
 import { PersonLine } from "@/ui/PersonLine";
@@ -42,7 +43,7 @@ export function Palette({ open, onClose, places }: { open: boolean; onClose: () 
 }
 
 function PaletteBody({ onClose, places }: { onClose: () => void; places: readonly Place[] }) {
-  const { t } = useTranslation("app");
+  const { t, i18n } = useTranslation("app");
   const navigate = useNavigate();
   const may = useMay();
   const list = useId();
@@ -89,7 +90,7 @@ function PaletteBody({ onClose, places }: { onClose: () => void; places: readonl
           <span className={css.line}>
             <span className="mono">{order.accession}</span>
             <span className={css.grow}>
-              {order.patient.name} · {order.items.map(({ name }) => name).join(t("comma"))}
+              {order.patient.name} · {itemsText(order, i18n.language, t)}
             </span>
             <PriorityTag priority={order.priority} />
             <ExamTag state={order.state} />

@@ -32,6 +32,8 @@ export function useKeys(map: KeyMap, enabled = true): void {
         current.current[binding]?.(event);
       };
     }
-    return tinykeys(window, bound);
+    // Which keys act while somebody types is decided above: function keys and Ctrl+K do, letters do not.
+    // A key that is held down acts once.
+    return tinykeys(window, bound, { ignore: (event) => event.repeat || event.isComposing });
   }, [bindings, enabled]);
 }

@@ -3,6 +3,7 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 import { Skeleton } from "antd";
 import { useTranslation } from "react-i18next";
 import { useLive } from "@/api/live";
+import { useRoomNames } from "@/api/names";
 import { useMay } from "@/api/session";
 import { itemsText, OrderFacts, orderQuery, OrderRows, ordersQuery } from "@/features/orders";
 import { patientQuery } from "@/features/patients";
@@ -23,6 +24,7 @@ export function OrderPage() {
   const navigate = useNavigate();
   const may = useMay();
   const steps = useOrderSteps();
+  const { roomOf } = useRoomNames();
   const order = useQuery(orderQuery(orderId));
   const patientId = order.data?.patient.id;
   const patient = useQuery({ ...patientQuery(patientId ?? ""), enabled: patientId !== undefined && may("patient.read") });
@@ -59,7 +61,7 @@ export function OrderPage() {
               facts={[
                 [t("order.when"), <span key="when" className="num">{`${stamp(appointment.start)} – ${stamp(appointment.end).slice(-5)}`}</span>],
                 [t("order.device"), appointment.device_name],
-                [t("order.room"), appointment.room_name],
+                [t("order.room"), roomOf(appointment.device_id, appointment.room_name)],
                 [t("order.ticket"), order.data.ticket ? <strong key="ticket">{order.data.ticket}</strong> : null],
               ]}
             />

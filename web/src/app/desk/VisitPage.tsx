@@ -5,6 +5,7 @@ import { Button, Modal, Skeleton } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useLive } from "@/api/live";
+import { useRoomNames } from "@/api/names";
 import { useMay } from "@/api/session";
 import type { Order } from "@/api/types";
 import { itemsText, OrderForm, ordersQuery } from "@/features/orders";
@@ -60,6 +61,7 @@ function Visit({ patientId, onChange }: { patientId: string; onChange: () => voi
   const may = useMay();
   const navigate = useNavigate();
   const steps = useOrderSteps();
+  const { roomOf } = useRoomNames();
   const [editing, setEditing] = useState(false);
   const patient = useQuery(patientQuery(patientId));
   const orders = useInfiniteQuery(ordersQuery({ patient_id: patientId, from: dayBounds(today()).from }));
@@ -121,7 +123,7 @@ function Visit({ patientId, onChange }: { patientId: string; onChange: () => voi
                   {order.appointment && (
                     <>
                       {" · "}
-                      <span className="num">{stamp(order.appointment.start)}</span> {order.appointment.device_name} {order.appointment.room_name}
+                      <span className="num">{stamp(order.appointment.start)}</span> {order.appointment.device_name} {roomOf(order.appointment.device_id, order.appointment.room_name)}
                     </>
                   )}
                   {order.ticket && (

@@ -5,6 +5,7 @@ import { App, Button, Modal } from "antd";
 import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { api, path } from "@/api/client";
+import { useRoomNames } from "@/api/names";
 import { problemText } from "@/api/problem";
 import { useSession } from "@/api/session";
 import type { Order, QueueEntry } from "@/api/types";
@@ -31,6 +32,7 @@ export function useOrderSteps(): OrderSteps {
   const { actions } = useSession();
   const queries = useQueryClient();
   const navigate = useNavigate();
+  const { room } = useRoomNames();
   const [open, setOpen] = useState<Open>(null);
 
   const post = useMutation({
@@ -123,7 +125,7 @@ export function useOrderSteps(): OrderSteps {
           <div className={css.ticket}>
             <span className={`${css.number} num`}>{open.entry.ticket}</span>
             <span className={css.ticketName}>{open.entry.patient.name}</span>
-            <span>{[open.entry.room_name, open.entry.device_name].filter(Boolean).join(" · ")}</span>
+            <span>{[room(open.entry.room_id, open.entry.room_name), open.entry.device_name].filter(Boolean).join(" · ")}</span>
             <span className={css.dim}>{t("ticket.position", { count: Math.max(0, open.entry.position - 1), time: clock(open.entry.arrived_at) })}</span>
           </div>
         )}

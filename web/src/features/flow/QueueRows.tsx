@@ -1,5 +1,6 @@
 import type { KeyboardEvent, ReactNode } from "react";
 import { useTranslation } from "react-i18next";
+import { useRoomNames } from "@/api/names";
 import type { QueueEntry } from "@/api/types";
 import { itemNamed } from "@/lib/i18n";
 import { minutesSince } from "@/lib/time";
@@ -25,6 +26,7 @@ interface QueueRowsProps {
 export function QueueRows({ entries, withRoom = false, slim = false, actions, ...rest }: QueueRowsProps) {
   const { t, i18n } = useTranslation("flow");
   const now = useNow();
+  const { room } = useRoomNames();
   const columns: Column<QueueEntry>[] = [
     { key: "ticket", title: t("column.ticket"), numeric: true, width: 64, render: (entry) => <strong>{entry.ticket}</strong> },
     {
@@ -53,7 +55,7 @@ export function QueueRows({ entries, withRoom = false, slim = false, actions, ..
             ),
           },
         ]),
-    ...(withRoom ? [{ key: "room", title: t("column.room"), width: 110, wide: true, render: (entry: QueueEntry) => entry.room_name }] : []),
+    ...(withRoom ? [{ key: "room", title: t("column.room"), width: 110, wide: true, render: (entry: QueueEntry) => room(entry.room_id, entry.room_name) }] : []),
     { key: "state", title: t("column.state"), width: 96, render: (entry) => <QueueTag state={entry.state} /> },
     {
       key: "waited",

@@ -1,5 +1,6 @@
 import type { KeyboardEvent, ReactNode } from "react";
 import { useTranslation } from "react-i18next";
+import { useRoomNames } from "@/api/names";
 import type { Order } from "@/api/types";
 import { stamp } from "@/lib/time";
 import { PersonLine } from "@/ui/PersonLine";
@@ -22,6 +23,7 @@ interface OrderRowsProps {
 
 export function OrderRows({ label, orders, onOpen, empty, withPatient = true, ...rest }: OrderRowsProps) {
   const { t, i18n } = useTranslation("orders");
+  const { roomOf } = useRoomNames();
   const columns: Column<Order>[] = [
     { key: "accession", title: t("column.accession"), numeric: true, width: 120, render: (order) => <span className="mono">{order.accession}</span>, wide: withPatient },
     ...(withPatient ? [{ key: "patient", title: t("column.patient"), render: (order: Order) => <PersonLine patient={order.patient} dense /> }] : []),
@@ -43,7 +45,7 @@ export function OrderRows({ label, orders, onOpen, empty, withPatient = true, ..
       wide: true,
       render: (order) => (order.appointment ? stamp(order.appointment.start) : "–"),
     },
-    { key: "where", title: t("column.where"), width: 120, wide: true, render: (order) => order.appointment?.room_name ?? "–" },
+    { key: "where", title: t("column.where"), width: 120, wide: true, render: (order) => (order.appointment ? roomOf(order.appointment.device_id, order.appointment.room_name) : "–") },
     { key: "ticket", title: t("column.ticket"), numeric: true, width: 72, render: (order) => (order.ticket ? <strong>{order.ticket}</strong> : "–") },
     { key: "visit", title: t("column.visit"), width: 72, wide: true, render: (order) => t(`common:visit.${order.visit_class}`) },
     { key: "created", title: t("column.created"), numeric: true, width: 96, wide: true, render: (order) => stamp(order.created_at) },

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react"
 import { useTranslation } from "react-i18next";
 import { api, path } from "@/api/client";
 import { useLive } from "@/api/live";
+import { useRoomNames } from "@/api/names";
 import { problemText } from "@/api/problem";
 import type { Appointment, Order, Slot } from "@/api/types";
 import { addDays, clock, longDay, today } from "@/lib/time";
@@ -26,6 +27,7 @@ export function BookingBoard({ order, onBooked }: BookingBoardProps) {
   const { t, i18n } = useTranslation("scheduling");
   const { message } = App.useApp();
   const queries = useQueryClient();
+  const { roomOf } = useRoomNames();
   const grid = useRef<HTMLDivElement>(null);
   const board = useRef<HTMLDivElement>(null);
   const [day, setDay] = useState(today);
@@ -112,7 +114,7 @@ export function BookingBoard({ order, onBooked }: BookingBoardProps) {
             <div key={column.device_id} className={css.column} role="row">
               <div className={css.columnHead} role="rowheader">
                 <strong>{column.device_name}</strong>
-                <span>{column.room_name}</span>
+                <span>{roomOf(column.device_id, column.room_name)}</span>
               </div>
               <div className={css.slots}>
                 {column.slots.map((slot, row) => {
@@ -150,7 +152,7 @@ export function BookingBoard({ order, onBooked }: BookingBoardProps) {
               <strong className="num">
                 {longDay(day, i18n.language)} {clock(chosen.start)}–{clock(chosen.end)}
               </strong>{" "}
-              {chosen.device_name} · {chosen.room_name}
+              {chosen.device_name} · {roomOf(chosen.device_id, chosen.room_name)}
             </>
           ) : (
             t("board.choose")
