@@ -1,4 +1,5 @@
 //! Deliveries: each subscriber gets each event, failures come back later, hopeless ones wait for a person.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use async_trait::async_trait;
 use mingying_db::{Db, params};

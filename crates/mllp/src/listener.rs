@@ -5,7 +5,6 @@ use crate::{Direction, ReceiveMessages, process, store, wrap};
 use mingying_db::Db;
 use mingying_hl7::{Charset, Header, Message, Refusal};
 use mingying_kernel::{Actor, ActorKind, Ctx, MessageId, Policy, Role, SharedClock};
-use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -188,7 +187,7 @@ impl Listener {
         sender: &str,
         peer: SocketAddr,
     ) -> Result<Option<Refusal>, crate::MllpError> {
-        let hash = Sha256::digest(raw).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hash = store::hash_of(raw);
         if !header.control_id.is_empty() && store::already_done(&self.db, sender, &header.control_id, &hash).await? {
             return Ok(None);
         }

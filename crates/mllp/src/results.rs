@@ -15,7 +15,6 @@ use mingying_jobs::{Failure, Subscriber};
 use mingying_kernel::{Ctx, MessageId, ReportId, Timestamp};
 use mingying_patients::IdentifierKind;
 use mingying_reporting::{Content, ReadReports, content};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::rustls::ClientConfig;
@@ -91,7 +90,7 @@ impl ResultSender {
         };
         let text = oru_r01(&self.result(content), &to, &control_id(id), self.wall(now));
         let body = encode(&text, receiver.charset);
-        let hash = Sha256::digest(&body).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hash = store::hash_of(&body);
         let mut tx = self.db.begin().await?;
         store::insert(
             &mut tx,

@@ -2,6 +2,16 @@ use crate::queue::{Direction, MessageRow, MessageState};
 use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, params};
 use mingying_hl7::Charset;
 use mingying_kernel::{EventId, MessageId, OrderId, Timestamp};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+
+/// SHA-256 of a message's bytes, lower-case hex.
+pub(crate) fn hash_of(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// A message as it arrived or was sent.
 pub(crate) struct NewMessage<'a> {
@@ -122,10 +132,10 @@ pub(crate) async fn list(
     // Ids are time-ordered, so one index serves page and order.
     let mut sql = format!("SELECT {COLUMNS} FROM hl7_messages WHERE id < $1");
     if let Some(state) = state {
-        sql.push_str(&format!(" AND state = '{}'", state.as_str()));
+        let _ = write!(sql, " AND state = '{}'", state.as_str());
     }
     if let Some(direction) = direction {
-        sql.push_str(&format!(" AND direction = '{}'", direction.as_str()));
+        let _ = write!(sql, " AND direction = '{}'", direction.as_str());
     }
     sql.push_str(" ORDER BY id DESC LIMIT $2");
     let before = before.map_or_else(|| "~".to_owned(), |id| id.to_string());
