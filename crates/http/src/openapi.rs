@@ -29,7 +29,7 @@ pub fn document() -> OpenApi {
 
 /// What holds for every operation is said once, here.
 fn complete(document: &mut OpenApi) {
-    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     let components = document.components.get_or_insert_with(Default::default);
     components
         .add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(crate::auth::COOKIE))));
