@@ -1,5 +1,4 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::indexing_slicing)]
 
 use mingying_access::{
     Access, AccessError, AuditFilter, ChainBreak, ManageUsers, NewSession, NewToken, NewUser, Outcome, ReadAudit,

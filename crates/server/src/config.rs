@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     fn load(file: &str, over: Overrides) -> Result<Config, ServerError> {
-        let file = parse(file).map_err(|reason| ServerError::Said(reason))?;
+        let file = parse(file).map_err(ServerError::Said)?;
         Config::combine(file, Overrides { data_dir: Some("/var/lib/mingying".into()), ..over })
     }
 

@@ -17,6 +17,7 @@ struct Findings {
     bad: u32,
 }
 
+#[allow(clippy::unused_self, reason = "the three kinds of finding read alike where they are reported")]
 impl Findings {
     fn good(&self, what: &str, detail: &str) {
         println!("ok    {what:<10} {detail}");
@@ -95,7 +96,7 @@ fn disk(findings: &mut Findings, config: &Config) {
         ),
         Ok(took) => findings.good("fsync", &format!("{:.1} ms", took.as_secs_f64() * 1000.0)),
         Err(error) => {
-            findings.bad("fsync", &error.to_string(), "the disk does not take writes: check it and its mount")
+            findings.bad("fsync", &error.to_string(), "the disk does not take writes: check it and its mount");
         }
     }
 }
@@ -216,7 +217,7 @@ async fn database(findings: &mut Findings, place: &Place) {
     }
     let now = place.clock.now();
     match mingying_access::audit_lag(&place.db, now).await {
-        Ok(lag) if lag.lag > Duration::from_secs(60) => findings.note(
+        Ok(lag) if lag.lag > Duration::from_mins(1) => findings.note(
             "audit",
             &format!(
                 "{} rows unsealed for {} s; a running server seals within a second",

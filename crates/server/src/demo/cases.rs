@@ -300,7 +300,7 @@ impl Play<'_> {
         if case.patient == 43 {
             new.special.push(Special::Mdro);
         }
-        let role = if case.patient % 3 == 0 { Role::Clinician } else { Role::Registrar };
+        let role = if case.patient.is_multiple_of(3) { Role::Clinician } else { Role::Registrar };
         let permit = self.cast.at(role, at).permit::<CreateOrder>()?;
         mingying_orders::create(&self.app.db, &permit, new).await.map_err(said)
     }

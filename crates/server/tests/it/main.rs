@@ -5,3 +5,4 @@ mod binary;
 mod images;
 mod permissions;
 mod running;
+mod workflow;
