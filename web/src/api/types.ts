@@ -129,6 +129,8 @@ export type TimelineEvent = Sent<Schemas["TimelineEvent"]>;
 
 export type Message = Sent<Schemas["Message"]>;
 export type MessageText = Sent<Schemas["MessageDetail"]>;
+/** A system that gets results as ORU^R01. */
+export type ResultReceiver = Schemas["ResultReceiver"];
 export type DeadLetter = Schemas["DeadLetter"];
 export type Echo = Sent<Schemas["Echo"]>;
 export type Peer = Narrow<Schemas["Peer"], { last_echo: Echo | null }>;

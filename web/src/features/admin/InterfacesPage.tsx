@@ -3,6 +3,7 @@ import { DeadLetters } from "./DeadLetters";
 import { Messages } from "./Messages";
 import { Peers } from "./Peers";
 import { Quarantine } from "./Quarantine";
+import { Receivers } from "./Receivers";
 import { TabbedPage } from "./TabbedPage";
 
 export function InterfacesPage() {
@@ -13,6 +14,7 @@ export function InterfacesPage() {
       title={t("interfaces")}
       parts={[
         { key: "messages", action: "message.read", body: () => <Messages /> },
+        { key: "receivers", action: "message.read", body: () => <Receivers /> },
         { key: "dead-letters", action: "deadletter.read", body: () => <DeadLetters /> },
         { key: "peers", action: "peer.read", body: () => <Peers /> },
         { key: "quarantine", action: "quarantine.manage", body: () => <Quarantine /> },

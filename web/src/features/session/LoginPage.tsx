@@ -5,7 +5,7 @@ import { Alert, Button, Form, Input } from "antd";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, setCsrf } from "@/api/client";
-import { asProblem, problemText } from "@/api/problem";
+import { asProblem, Problem, problemText } from "@/api/problem";
 import { sessionQuery } from "@/api/session";
 import type { Session } from "@/api/types";
 import { setPreferences, usePreferences } from "@/lib/preferences";
@@ -41,6 +41,8 @@ export function LoginPage() {
       await router.invalidate();
     } catch (error) {
       if (asProblem(error).code === "login.code_required" && code === undefined) setCredentials(given);
+      // The password was right a moment ago, so what the server refuses now is the code.
+      else if (code !== undefined && asProblem(error).code === "login.failed") setFailure(new Problem({ status: 401, code: "login.code_invalid" }));
       else setFailure(error);
     } finally {
       setBusy(false);
