@@ -82,7 +82,8 @@ const routes = root.addChildren([
     page("/reading", () => import("@/features/reading"), "ReadingListPage"),
     page("/reading/$orderId", () => import("./reading-room"), "ReadingRoomPage"),
     page("/viewer/bench", () => import("./reading-room"), "ViewerBenchPage"),
-    page("/viewer/$studyUid", () => import("./reading-room"), "StudyViewerPage"),
+    // A query, not a path: a UID has dots, and paths with dots are files to the server.
+    page("/viewer", () => import("./reading-room"), "StudyViewerPage"),
     page("/unmatched", () => import("@/features/reading"), "UnmatchedPage"),
     page("/interfaces", () => import("@/features/admin"), "InterfacesPage"),
     page("/interfaces/$tab", () => import("@/features/admin"), "InterfacesPage"),

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useParams } from "@tanstack/react-router";
+import { useSearch } from "@tanstack/react-router";
 import { Skeleton } from "antd";
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
@@ -23,7 +23,8 @@ import css from "./Room.module.css";
 
 /** A study by itself, for those who look at images without writing about them. */
 export function StudyViewerPage() {
-  const { studyUid = "" } = useParams({ strict: false });
+  const search: Record<string, string | undefined> = useSearch({ strict: false });
+  const studyUid = search["study"] ?? "";
   useDarkRoom();
   const study = useQuery(studyQuery(studyUid));
   const session = useViewerSession();
