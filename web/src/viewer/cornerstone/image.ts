@@ -1,11 +1,14 @@
 import { utilities, type Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { isBigEndian, isNative, type FrameRef, type ManifestInstance } from "../fastlane/manifest";
+import { fetchRendered } from "../fastlane/rendered";
 import { colourFromNative, greyFromNative, type Grey, type GreyPixels } from "../fastlane/pixels";
 import { FrameFetchError } from "../fastlane/seriesFrames";
 
 export interface DecodeContext {
   readonly imageId: string;
+  readonly studyUid: string;
+  readonly seriesUid: string;
   readonly modality: string;
   readonly ref: FrameRef;
   readonly rgba: boolean;
@@ -24,12 +27,39 @@ export function decodeFrame(
   if (bytes.length === 0) {
     throw new FrameFetchError("viewer.frame_empty", true);
   }
+  if (drawnByServer(instance)) return renderedFrame(context);
   if (!isNative(context.ref.transferSyntax)) {
-    return decodeCompressed(context, bytes);
+    return decodeCompressed(context, bytes).catch((error: unknown) => {
+      if (isColour(instance)) return renderedFrame(context);
+      throw new FrameFetchError("viewer.undecodable", true, { cause: error });
+    });
   }
   return instance.samples > 1
     ? colourImage(context, colourFromNative(bytes, instance, context.rgba))
     : greyImage(context, greyFromNative(bytes, instance, isBigEndian(context.ref.transferSyntax)));
+}
+
+function isColour(instance: ManifestInstance): boolean {
+  return instance.samples > 1 || instance.photometric === "PALETTE COLOR";
+}
+
+/** The manifest carries no palettes, and the decoders know 8 bits a colour sample only. */
+function drawnByServer(instance: ManifestInstance): boolean {
+  return instance.photometric === "PALETTE COLOR" || (instance.samples > 1 && instance.bits_allocated > 8);
+}
+
+async function renderedFrame(context: DecodeContext): Promise<Types.IImage> {
+  const { instance, frame } = context.ref;
+  const { rgba, width, height } = await fetchRendered(context.studyUid, context.seriesUid, instance.sop_uid, frame);
+  if (width !== instance.columns || height !== instance.rows) throw new FrameFetchError("viewer.undecodable", true);
+  const pixels = new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.byteLength);
+  return colourImage(context, context.rgba ? pixels : withoutAlpha(pixels));
+}
+
+function withoutAlpha(rgba: Uint8Array): Uint8Array {
+  const out = new Uint8Array((rgba.length / 4) * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) out.set(rgba.subarray(from, from + 3), to);
+  return out;
 }
 
 async function decodeCompressed(context: DecodeContext, bytes: Uint8Array<ArrayBuffer>): Promise<Types.IImage> {

@@ -54,7 +54,7 @@ async function openNew(key: string, studyUid: string, seriesUid: string, modalit
         const ref = refs[index];
         const imageId = imageIds[index];
         if (ref === undefined || imageId === undefined) throw new FrameFetchError("viewer.stream_index", true);
-        return decodeFrame({ imageId, modality, ref, rgba }, bytes);
+        return decodeFrame({ imageId, studyUid, seriesUid, modality, ref, rgba }, bytes);
       },
       size: (image) => image.sizeInBytes,
       dropped: (index) => {

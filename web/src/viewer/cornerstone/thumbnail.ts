@@ -89,6 +89,8 @@ async function oneFrame(series: OpenSeries, index: number): Promise<Types.IImage
   return decodeFrame(
     {
       imageId,
+      studyUid: series.studyUid,
+      seriesUid: series.seriesUid,
       modality: series.modality,
       ref,
       rgba: drawsOnCpu(),

@@ -184,6 +184,44 @@ describe("SeriesFrames", () => {
     expect(await frames.image(1)).toBe(1);
   });
 
+  it("asks once for a frame that cannot be decoded, shows the rest and says so", async () => {
+    const opened: number[] = [];
+    let bad = true;
+    const frames = new SeriesFrames<number>(
+      {
+        open: (start) => {
+          opened.push(start);
+          const order = outward(start, 5);
+          return Promise.resolve(
+            new ReadableStream<Uint8Array>({
+              pull(controller) {
+                const next = order.shift();
+                if (next === undefined) controller.close();
+                else controller.enqueue(chunkOf(next));
+              },
+            }),
+          );
+        },
+        decode: (index) => {
+          if (index === 2 && bad) return Promise.reject(new FrameFetchError("viewer.undecodable", true));
+          if (index === 3 && bad) throw new FrameFetchError("viewer.undecodable", true);
+          return index;
+        },
+        size: () => 1,
+      },
+      { limits: { frames: 5, maxFrameBytes: 8 }, capacity: 5, parallelDecodes: 2, wait: () => Promise.resolve() },
+    );
+    await expect(frames.image(2)).rejects.toThrow("viewer.undecodable");
+    await settled(frames);
+    expect(frames.progress()).toMatchObject({ loaded: 3, state: "failed", code: "viewer.undecodable" });
+    await expect(frames.image(3)).rejects.toThrow("viewer.undecodable");
+    expect(opened).toEqual([2]);
+    bad = false;
+    frames.forgive();
+    expect(await frames.image(3)).toBe(3);
+    await settled(frames);
+  });
+
   it("rejects what waits when it is closed", async () => {
     const { frames } = harness(3, { open: () => new ReadableStream<Uint8Array>() });
     const waiting = frames.image(1);

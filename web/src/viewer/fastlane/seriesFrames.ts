@@ -6,8 +6,9 @@ export class FrameFetchError extends Error {
   constructor(
     readonly code: string,
     readonly permanent: boolean,
+    options?: ErrorOptions,
   ) {
-    super(code);
+    super(code, options);
     this.name = "FrameFetchError";
   }
 }
@@ -58,6 +59,8 @@ export class SeriesFrames<T> {
   private readonly images = new Map<number, T>();
   private readonly waiting = new Map<number, Waiter<T>[]>();
   private readonly decoding = new Set<number>();
+  /** Frames whose bytes came but make no image: asking for them again changes nothing. */
+  private readonly broken = new Map<number, unknown>();
   private readonly listeners = new Set<() => void>();
   private running: { start: number; received: number; abort: AbortController } | null = null;
   private target = 0;
@@ -108,6 +111,10 @@ export class SeriesFrames<T> {
       this.aim(index);
       return Promise.resolve(present);
     }
+    if (this.broken.has(index)) {
+      this.aim(index);
+      return Promise.reject(this.broken.get(index));
+    }
     return new Promise<T>((resolve, reject) => {
       const list = this.waiting.get(index) ?? [];
       list.push({ resolve, reject });
@@ -126,7 +133,7 @@ export class SeriesFrames<T> {
     const missing = nearestMissing(index, this.total, this.reach(), (at) => this.arrived(at));
     if (missing === null) {
       if (this.running === null) {
-        this.settle("complete", null);
+        this.finish();
       }
       return;
     }
@@ -134,7 +141,7 @@ export class SeriesFrames<T> {
       this.start(missing);
       return;
     }
-    if (this.images.has(index) || this.decoding.has(index)) {
+    if (this.arrived(index)) {
       return;
     }
     const ahead = outwardPosition(this.running.start, index, this.total) - this.running.received;
@@ -169,8 +176,21 @@ export class SeriesFrames<T> {
     this.listeners.clear();
   }
 
+  /** Lets frames that could not be decoded be tried again. */
+  forgive(): void {
+    this.broken.clear();
+    this.failures = 0;
+  }
+
   private arrived(index: number): boolean {
-    return this.images.has(index) || this.decoding.has(index);
+    return this.images.has(index) || this.decoding.has(index) || this.broken.has(index);
+  }
+
+  /** Everything that can be had is there; what cannot be drawn is said. */
+  private finish(): void {
+    const first = this.broken.values().next();
+    if (first.done === true) this.settle("complete", null);
+    else this.settle("failed", codeOf(first.value));
   }
 
   /** With a memory of `capacity` frames, only so many on either side are wanted. */
@@ -197,7 +217,7 @@ export class SeriesFrames<T> {
       this.running = null;
       const missing = nearestMissing(this.target, this.total, this.reach(), (at) => this.arrived(at));
       if (missing === null) {
-        this.settle("complete", null);
+        this.finish();
       } else if (run.received === 0) {
         // An empty body for frames that the manifest promises will not become better.
         this.fail(new FrameFetchError("viewer.frames_missing", true));
@@ -220,16 +240,12 @@ export class SeriesFrames<T> {
     const reader = body.getReader();
     const parser = new FrameStreamParser(this.options.limits);
     const pending = new Set<Promise<void>>();
-    const errors: unknown[] = [];
     const onFrame = (frame: StreamedFrame): void => {
       run.received += 1;
       const work = this.take(frame);
       if (work !== null) {
-        const settled = work.catch((error: unknown) => {
-          errors.push(error);
-        });
-        pending.add(settled);
-        void settled.finally(() => pending.delete(settled));
+        pending.add(work);
+        void work.finally(() => pending.delete(work));
       }
     };
     try {
@@ -255,9 +271,6 @@ export class SeriesFrames<T> {
         parser.end();
       }
       await Promise.all(pending);
-      if (errors.length > 0 && this.waiting.size > 0) {
-        throw errors[0];
-      }
     } finally {
       reader.cancel().catch(() => undefined);
     }
@@ -281,7 +294,7 @@ export class SeriesFrames<T> {
       decoded = this.source.decode(index, frame.bytes);
     } catch (error) {
       this.rejectFrame(index, error);
-      return Promise.reject(error);
+      return null;
     }
     if (!(decoded instanceof Promise)) {
       this.store(index, decoded);
@@ -296,7 +309,6 @@ export class SeriesFrames<T> {
       (error: unknown) => {
         this.decoding.delete(index);
         this.rejectFrame(index, error);
-        throw error;
       },
     );
   }
@@ -316,6 +328,7 @@ export class SeriesFrames<T> {
   }
 
   private rejectFrame(index: number, error: unknown): void {
+    this.broken.set(index, error);
     for (const waiter of this.waiting.get(index) ?? []) {
       waiter.reject(error);
     }
@@ -360,7 +373,7 @@ export class SeriesFrames<T> {
     const missing = nearestMissing(this.target, this.total, this.reach(), (at) => this.arrived(at));
     if (missing === null) {
       this.running = null;
-      this.settle("complete", null);
+      this.finish();
     } else {
       this.start(missing);
     }

@@ -280,6 +280,7 @@ export class ViewerSession extends Store<ViewState> {
 
   retry(at: number): void {
     const pane = this.pane(at);
+    pane.series?.frames.forgive();
     if (pane.wanted !== null) void this.show(at, pane.wanted.ref, this.state.panes[at]?.slice ?? 0);
   }
 
