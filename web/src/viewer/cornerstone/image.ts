@@ -27,7 +27,7 @@ export function decodeFrame(
   if (bytes.length === 0) {
     throw new FrameFetchError("viewer.frame_empty", true);
   }
-  if (drawnByServer(instance)) return renderedFrame(context);
+  if (drawnByServer(context.ref)) return renderedFrame(context);
   if (!isNative(context.ref.transferSyntax)) {
     return decodeCompressed(context, bytes).catch((error: unknown) => {
       if (isColour(instance)) return renderedFrame(context);
@@ -43,9 +43,21 @@ function isColour(instance: ManifestInstance): boolean {
   return instance.samples > 1 || instance.photometric === "PALETTE COLOR";
 }
 
-/** The manifest carries no palettes, and the decoders know 8 bits a colour sample only. */
-function drawnByServer(instance: ManifestInstance): boolean {
-  return instance.photometric === "PALETTE COLOR" || (instance.samples > 1 && instance.bits_allocated > 8);
+const JPEG_BASELINE = "1.2.840.10008.1.2.4.50";
+
+/**
+ * The manifest carries no palettes, the decoders know 8 bits a colour sample only, in big endian
+ * the order of colour bytes depends on a value representation that isn't told, and browsers take
+ * every JPEG of three components for YCbCr, even when the header says RGB.
+ */
+function drawnByServer({ instance, transferSyntax }: FrameRef): boolean {
+  if (instance.photometric === "PALETTE COLOR") return true;
+  if (instance.samples === 1) return false;
+  return (
+    instance.bits_allocated > 8 ||
+    isBigEndian(transferSyntax) ||
+    (transferSyntax === JPEG_BASELINE && instance.photometric === "RGB")
+  );
 }
 
 async function renderedFrame(context: DecodeContext): Promise<Types.IImage> {
@@ -70,6 +82,9 @@ async function decodeCompressed(context: DecodeContext, bytes: Uint8Array<ArrayB
   const ready = image as Types.IImage;
   // Values are display values already; the CPU renderer would apply slope and intercept again.
   ready.isPreScaled = true;
+  // A JPEG that the browser decodes comes with an alpha channel whatever the header says.
+  const components = ready.getPixelData().length / (ready.rows * ready.columns);
+  if (Number.isInteger(components)) ready.numberOfComponents = components;
   return ready;
 }
 
