@@ -438,10 +438,23 @@ export class ViewerSession extends Store<ViewState> {
       }
     });
     if (!this.panes.some((pane) => pane.series !== null && pane.element !== null)) return;
+    // Whole pictures stay whole in a smaller or larger viewport; a zoomed one keeps its place.
+    const fitted = this.panes.map((_, at) => !drawsOnCpu() && isFitted(this.viewport(at)));
     this.engine.resize(true, true);
     this.panes.forEach((pane, at) => {
-      if (pane.series !== null) this.readPane(at);
+      if (pane.series === null) return;
+      if (fitted[at] === true) this.fit(at);
+      this.readPane(at);
     });
+  }
+
+  private fit(at: number): void {
+    const viewport = this.viewport(at);
+    if (viewport === null) return;
+    const { rotation = 0, flipHorizontal = false, flipVertical = false } = viewport.getViewPresentation();
+    viewport.resetCamera();
+    viewport.setViewPresentation({ rotation, flipHorizontal, flipVertical });
+    viewport.render();
   }
 
   private progressed(at: number, series: OpenSeries): void {
@@ -523,6 +536,12 @@ function codeOf(error: unknown): string {
   if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string")
     return error.code;
   return "viewer.load_failed";
+}
+
+function isFitted(viewport: Types.IStackViewport | null): boolean {
+  if (viewport?.getImageData() == null) return false;
+  const [x, y] = viewport.getPan();
+  return Math.abs(viewport.getZoom() - 1) < 0.01 && Math.hypot(x, y) < 1;
 }
 
 /** What screen-right and screen-down are in the patient. */
