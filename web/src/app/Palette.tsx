@@ -7,7 +7,7 @@ import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { useMay } from "@/api/session";
 import type { Order, Page, PatientSummary } from "@/api/types";
-import { itemsText } from "@/features/orders";
+import { itemsText } from "@/lib/items";
 import { useDebounced } from "@/lib/useDebounced";
 import { Failure } from "@/ui/Failure";
 import { PersonLine } from "@/ui/PersonLine";

@@ -3,7 +3,7 @@ import type { Order } from "@/api/types";
 import { stamp } from "@/lib/time";
 import { Facts } from "@/ui/Facts";
 import { ExamTag, PriorityTag, SpecialTags } from "@/ui/Tags";
-import { itemsText } from "./catalogue";
+import { itemsText } from "@/lib/items";
 import css from "./Orders.module.css";
 
 export function OrderFacts({ order }: { order: Order }) {

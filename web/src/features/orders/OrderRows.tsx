@@ -6,7 +6,7 @@ import { stamp } from "@/lib/time";
 import { PersonLine } from "@/ui/PersonLine";
 import { RowTable, type Column } from "@/ui/RowTable";
 import { ExamTag, PriorityTag, SpecialTags } from "@/ui/Tags";
-import { itemsText } from "./catalogue";
+import { itemsText } from "@/lib/items";
 
 interface OrderRowsProps {
   label: string;

@@ -1,4 +1,4 @@
-import type { CatalogueItem, Order, OrderItem } from "@/api/types";
+import type { CatalogueItem } from "@/api/types";
 import { initials } from "@/lib/pinyin";
 
 interface Entry {
@@ -51,15 +51,4 @@ export function searchCatalogue(index: CatalogueIndex, text: string, limit = 30)
   // Among equals the shorter name is the plainer exam.
   found.sort((a, b) => a.rank - b.rank || a.length - b.length);
   return found.slice(0, limit).map(({ item }) => item);
-}
-
-type Translate = (key: string) => string;
-
-/** `左膝关节DR` with its side in front, joined for lists. */
-export function itemsText(order: Pick<Order, "items">, language: string, t: Translate): string {
-  const one = (item: OrderItem) => {
-    const name = language === "en-US" && item.name_en ? item.name_en : item.name;
-    return item.side === null ? name : `${name} (${t(`common:side.${item.side}`)})`;
-  };
-  return order.items.map(one).join(language === "en-US" ? ", " : "、");
 }

@@ -4,4 +4,3 @@ export { OrderRows } from "./OrderRows";
 export { TodayCounts } from "./TodayCounts";
 export { orderQuery, ordersQuery, type OrderFilter } from "./queries";
 export { stepsFor, type OrderStep } from "./steps";
-export { itemsText } from "./catalogue";
