@@ -8,6 +8,7 @@ import { useDirectory, useMay } from "@/api/session";
 import type { Reading } from "@/api/types";
 import { readingQuery } from "@/features/reading";
 import { reports, type EditorHandle } from "@/features/reporting";
+import { named } from "@/lib/i18n";
 import { Empty } from "@/ui/Empty";
 import { Failure } from "@/ui/Failure";
 import { useAgeText } from "@/ui/PersonLine";
@@ -68,7 +69,7 @@ const RELEASE_MS = 1500;
 type Tab = "images" | "report" | "case";
 
 function Room({ reading }: { reading: Reading }) {
-  const { t } = useTranslation("reading-room");
+  const { t, i18n } = useTranslation("reading-room");
   const { message } = App.useApp();
   const navigate = useNavigate();
   const queries = useQueryClient();
@@ -151,7 +152,7 @@ function Room({ reading }: { reading: Reading }) {
       sex: t(`common:sex.${patient.sex}`),
       age: age(patient.birth_date),
       patientId: patient.mrn ?? "",
-      hospital: directory?.org.name ?? "",
+      hospital: directory === undefined ? "" : named(directory.org, i18n.language),
       studyDate: study?.date ?? (prior === undefined ? "" : priorDay(prior.date)),
       studyDescription: study?.description ?? "",
       prior: study === undefined,

@@ -5,6 +5,7 @@ import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { useDirectory } from "@/api/session";
 import type { Study } from "@/api/types";
+import { named } from "@/lib/i18n";
 import { Empty } from "@/ui/Empty";
 import { Failure } from "@/ui/Failure";
 import {
@@ -46,7 +47,7 @@ export function StudyViewerPage() {
 }
 
 function Shown({ study, session }: { study: Study; session: ViewerSession }) {
-  const { t } = useTranslation("reading-room");
+  const { t, i18n } = useTranslation("reading-room");
   const directory = useDirectory();
   const state = useStore(session);
   const measured = useMeasurements([study.study_uid]);
@@ -63,7 +64,7 @@ function Shown({ study, session }: { study: Study; session: ViewerSession }) {
     sex: "",
     age: "",
     patientId: study.patient_id,
-    hospital: directory?.org.name ?? "",
+    hospital: directory === undefined ? "" : named(directory.org, i18n.language),
     studyDate: study.date ?? "",
     studyDescription: study.description,
   };

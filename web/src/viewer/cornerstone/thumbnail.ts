@@ -1,4 +1,4 @@
-import { cache, type Types } from "@cornerstonejs/core";
+import type { Types } from "@cornerstonejs/core";
 import { FrameStreamParser, type StreamedFrame } from "../fastlane/stream";
 import { fetchPixels } from "../fastlane/request";
 import { maxFrameBytes } from "../fastlane/manifest";
@@ -133,9 +133,4 @@ function draw(image: Types.IImage): string | null {
 
 function first(value: number | number[]): number {
   return Array.isArray(value) ? (value[0] ?? 0) : value;
-}
-
-/** Bytes that decoded images take at the moment, for the status of the page. */
-export function cacheUse(): { used: number; limit: number } {
-  return { used: cache.getCacheSize(), limit: cache.getMaxCacheSize() };
 }

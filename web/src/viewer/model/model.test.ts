@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { BIR, commandFor, keyName, keymapConflicts, unreachable, type Command, type KeyPress } from "./keymap";
-import { directionLetters, isMirrored, opposite, planeOf, sideLetters } from "./orientation";
+import { directionLetters, isMirrored, opposite, sideLetters } from "./orientation";
 import { presetByKey, presetsFor, windowOf, windowRange } from "./presets";
 import { mayMirror } from "./safety";
 
@@ -30,13 +30,6 @@ describe("orientation letters", () => {
 
   it("scales directions before it compares them", () => {
     expect(sideLetters([300, 1, 0], [0, 200, 2]).right).toBe("L");
-  });
-
-  it("knows the plane", () => {
-    expect(planeOf([1, 0, 0, 0, 1, 0])).toBe("axial");
-    expect(planeOf([1, 0, 0, 0, 0, -1])).toBe("coronal");
-    expect(planeOf([0, 1, 0, 0, 0, -1])).toBe("sagittal");
-    expect(planeOf(null)).toBeNull();
   });
 });
 

@@ -68,17 +68,3 @@ export function isMirrored(orientation: Cosines, right: Vector, down: Vector): b
   ];
   return stored[0] * shown[0] + stored[1] * shown[1] + stored[2] * shown[2] < 0;
 }
-
-/** The plane of a cross-sectional image by its normal, for the series caption. */
-export function planeOf(orientation: Cosines | null): "axial" | "coronal" | "sagittal" | null {
-  if (orientation === null) {
-    return null;
-  }
-  const [a, b, c, d, e, f] = orientation;
-  const normal = [Math.abs(b * f - c * e), Math.abs(c * d - a * f), Math.abs(a * e - b * d)] as const;
-  const largest = Math.max(...normal);
-  if (largest < 0.5) {
-    return null;
-  }
-  return largest === normal[2] ? "axial" : largest === normal[1] ? "coronal" : "sagittal";
-}
