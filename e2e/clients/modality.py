@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from zoneinfo import ZoneInfo
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -18,6 +19,8 @@ from pynetdicom.sop_class import ModalityPerformedProcedureStep, ModalityWorklis
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from make_images import slices  # noqa: E402
+
+ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def fail(text):
@@ -65,7 +68,8 @@ def main():
                    patient_id=item.PatientID, name=str(item.PatientName), accession=item.AccessionNumber,
                    birth_date=item.PatientBirthDate or "", sex=item.PatientSex or "O", station=options.aet,
                    series_description="Head 1.0")
-    now = datetime.datetime.now()
+    # Consoles are set to the facility's wall time, whatever the zone of this machine.
+    now = datetime.datetime.now(ZONE)
     mpps = Dataset()
     scheduled = Dataset()
     scheduled.StudyInstanceUID = item.StudyInstanceUID
@@ -109,7 +113,7 @@ def main():
         series.ReferencedImageSequence.append(image)
     series.ReferencedNonImageCompositeSOPInstanceSequence = Sequence([])
     change = Dataset()
-    end = datetime.datetime.now()
+    end = datetime.datetime.now(ZONE)
     change.PerformedProcedureStepStatus = "COMPLETED"
     change.PerformedProcedureStepEndDate, change.PerformedProcedureStepEndTime = end.strftime("%Y%m%d"), end.strftime("%H%M%S")
     change.PerformedSeriesSequence = Sequence([series])
