@@ -135,7 +135,11 @@ export type Group = Types.IToolGroup;
 export function makeToolGroup(id: string): Group {
   const group = ToolGroupManager.createToolGroup(id) ?? ToolGroupManager.getToolGroup(id);
   if (group === undefined) throw new Error("viewer.tools_missing");
-  for (const tool of MOVING) group.addTool(CORNERSTONE_NAME[tool]);
+  for (const tool of MOVING) {
+    // Cornerstone's own cache learns of a frame when it is first shown: to it all others look
+    // unloaded, and it would leave slices out.
+    group.addTool(CORNERSTONE_NAME[tool], tool === "scroll" ? { debounceIfNotLoaded: false } : {});
+  }
   for (const tool of MEASURING) {
     const roi = tool === "ellipse" || tool === "rectangle" || tool === "freehand";
     group.addTool(CORNERSTONE_NAME[tool], {

@@ -59,6 +59,7 @@ function harness(
     limits: { frames: total, maxFrameBytes: 8 },
     capacity: options.capacity ?? total,
     parallelDecodes: 4,
+    settleMs: 0,
     wait: () => Promise.resolve(),
   });
   return { frames, opened, dropped };
@@ -115,6 +116,34 @@ describe("SeriesFrames", () => {
     expect(opened[1]).toBe(150);
     await settled(frames);
     expect(frames.progress().loaded).toBe(200);
+  });
+
+  it("does not open a stream for every slice that a slider passes", async () => {
+    const opened: number[] = [];
+    const frames = new SeriesFrames<number>(
+      {
+        open: (start) => {
+          opened.push(start);
+          return Promise.resolve(
+            new ReadableStream<Uint8Array>({
+              async pull(controller) {
+                await new Promise((resolve) => setTimeout(resolve, 5));
+                controller.enqueue(chunkOf(start));
+                if (opened.length > 1) controller.close();
+              },
+            }),
+          );
+        },
+        decode: (index) => index,
+        size: () => 1,
+      },
+      { limits: { frames: 1000, maxFrameBytes: 8 }, capacity: 1, parallelDecodes: 4, settleMs: 30 },
+    );
+    for (let index = 0; index < 1000; index += 50) frames.aim(index);
+    expect(await frames.image(999)).toBe(999);
+    expect(opened.length).toBeLessThanOrEqual(3);
+    expect(opened.at(-1)).toBe(999);
+    frames.dispose();
   });
 
   it("keeps no more than its capacity, around the current slice", async () => {

@@ -38,11 +38,14 @@ export interface SeriesOptions {
   readonly capacity: number;
   /** Decodes under way before reading pauses: keeps the network from outrunning the CPU. */
   readonly parallelDecodes: number;
+  /** A stream lives at least this long before it is aimed anew: dragging a slider passes many slices. */
+  readonly settleMs?: number;
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** How many frames ahead in the running stream are waited for before asking anew. */
 const PATIENCE_FRAMES = 16;
+const SETTLE_MS = 80;
 const RETRY_DELAYS_MS = [250, 750, 2000, 5000];
 
 interface Waiter<T> {
@@ -69,6 +72,8 @@ export class SeriesFrames<T> {
   private state: SeriesProgress["state"] = "idle";
   private code: string | null = null;
   private disposed = false;
+  private startedAt = 0;
+  private settling: ReturnType<typeof setTimeout> | null = null;
   private snapshot: SeriesProgress | null = null;
 
   constructor(
@@ -145,13 +150,29 @@ export class SeriesFrames<T> {
       return;
     }
     const ahead = outwardPosition(this.running.start, index, this.total) - this.running.received;
-    if (ahead > PATIENCE_FRAMES || ahead < 0) {
-      this.start(missing);
+    if (ahead > PATIENCE_FRAMES || ahead < 0) this.restart(missing);
+  }
+
+  private restart(index: number): void {
+    const rest = this.startedAt + (this.options.settleMs ?? SETTLE_MS) - performance.now();
+    if (rest <= 0) {
+      this.start(index);
+    } else if (this.settling === null) {
+      this.settling = setTimeout(() => {
+        this.settling = null;
+        this.aim(this.target);
+      }, rest);
     }
+  }
+
+  private unsettle(): void {
+    if (this.settling !== null) clearTimeout(this.settling);
+    this.settling = null;
   }
 
   /** Stops the stream and keeps what is in memory. */
   pause(): void {
+    this.unsettle();
     this.running?.abort.abort();
     this.running = null;
     if (this.state === "loading" || this.state === "retrying") {
@@ -161,6 +182,7 @@ export class SeriesFrames<T> {
 
   dispose(): void {
     this.disposed = true;
+    this.unsettle();
     this.running?.abort.abort();
     this.running = null;
     for (const list of this.waiting.values()) {
@@ -202,6 +224,7 @@ export class SeriesFrames<T> {
     this.running?.abort.abort();
     const run = { start: index, received: 0, abort: new AbortController() };
     this.running = run;
+    this.startedAt = performance.now();
     this.settle("loading", null);
     void this.run(run);
   }

@@ -373,7 +373,7 @@ export class ViewerSession extends Store<ViewState> {
   scroll(delta: number, at = this.state.active): void {
     const viewport = this.viewport(at);
     if (viewport === null || this.pane(at).series === null) return;
-    utilities.scroll(viewport as Types.IStackViewport, { delta, debounceLoading: true });
+    utilities.scroll(viewport as Types.IStackViewport, { delta, debounceLoading: false });
   }
 
   jump(index: number, at = this.state.active): void {
