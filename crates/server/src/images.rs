@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn uids_cannot_leave_the_folder() {
         assert_eq!(file_name("1.2.840"), "1.2.840");
-        assert_eq!(file_name("../../etc"), "_.._____".trim_matches('.'));
+        assert_eq!(file_name("../../etc"), "_..____");
         assert_eq!(file_name(".."), "_");
     }
 }
