@@ -58,6 +58,12 @@ impl Db {
         MIGRATIONS.iter().map(|(_, text)| *text)
     }
 
+    /// Names of the migrations that this database has; an error when there is no schema at all.
+    pub async fn applied_migrations(&self) -> Result<Vec<String>, DbError> {
+        let rows = self.query("SELECT name FROM schema_migrations ORDER BY name", params![]).await?;
+        rows.iter().map(|row| row.get("name")).collect()
+    }
+
     /// Names of all migrations this binary knows.
     pub fn known_migrations() -> Vec<&'static str> {
         MIGRATIONS.iter().map(|(name, _)| *name).collect()

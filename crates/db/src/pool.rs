@@ -211,6 +211,11 @@ impl Db {
         self.query_opt(sql, params).await?.ok_or(DbError::NotFound)
     }
 
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        self.query("SELECT 1 AS one", &[]).await.map(drop)
+    }
+
     /// One statement in a transaction of its own; the number of rows it changed.
     pub async fn execute(&self, sql: impl SqlSafeStr, params: &[Value]) -> Result<u64, DbError> {
         let mut tx = self.begin().await?;

@@ -12,8 +12,8 @@ pub(crate) async fn live() -> &'static str {
 
 /// The database answers, hence requests can be served.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
-    match app.db.query_opt("SELECT 1 AS one", mingying_db::params![]).await {
-        Ok(_) => "ok".into_response(),
+    match app.db.ping().await {
+        Ok(()) => "ok".into_response(),
         Err(error) => {
             tracing::warn!(%error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, "database").into_response()

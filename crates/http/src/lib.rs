@@ -2,7 +2,7 @@
 //!
 //! A route states what it needs by its first argument, [`Allowed<A>`]: who asks is known from the session cookie or the
 //! bearer token before any handler runs, and nothing under `/api/v1` or `/dicom-web` answers anybody else
-//! ([`auth`]). Rules live in the domains; a handler translates JSON to a use case and an error to problem+json
+//! (the gate in `auth`). Rules live in the domains; a handler translates JSON to a use case and an error to problem+json
 //! ([`ApiError`]).
 
 mod app;

@@ -188,7 +188,7 @@ async fn reachable(address: SocketAddr) -> bool {
 }
 
 async fn database(findings: &mut Findings, place: &Place) {
-    match place.db.query("SELECT name FROM schema_migrations", mingying_db::params![]).await {
+    match place.db.applied_migrations().await {
         Ok(rows) => {
             let known = Db::known_migrations().len();
             if rows.len() < known {
