@@ -99,7 +99,12 @@ def main():
         clients = [subprocess.Popen([sys.executable, os.path.join(HERE, "store_acked.py"), "127.0.0.1", str(server.dimse), log, *files],
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                    for log, files in zip(logs, groups)]
-        time.sleep(dice.uniform(0.4, 4.0))
+        # The moment counts from the first acknowledgement: clients take a while to start.
+        for _ in range(600):
+            if any(os.path.exists(log) and os.path.getsize(log) for log in logs):
+                break
+            time.sleep(0.05)
+        time.sleep(dice.uniform(0.0, 2.5))
         server.kill()
         for client in clients:
             client.wait(60)
@@ -124,7 +129,7 @@ def main():
                 raise SystemExit(f"cycle {cycle}: {uid} differs")
         verify = server.run("verify", "--data-dir", folder)
         acked_total += len(acked)
-        print(f"cycle {cycle}: {len(acked)} acknowledged, all there; verify: {verify.strip().splitlines()[-1]}", flush=True)
+        print(f"cycle {cycle}: {len(acked)} acknowledged, all there; verify: {'; '.join(verify.strip().splitlines())}", flush=True)
         for old in glob.glob(os.path.join(top, f"c{cycle}-*")):
             shutil.rmtree(old)
     server.stop()
