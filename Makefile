@@ -23,7 +23,7 @@ dev: deps web-deps demo-dicom ## Server and web client with reload on change (we
 	scripts/dev "$(DATA)"
 
 build: web ## Builds the web client and the server
-	cargo build --locked -p mingying
+	cargo build --locked --workspace
 
 web-deps: web/node_modules/.stamp
 web/node_modules/.stamp: web/package.json web/package-lock.json

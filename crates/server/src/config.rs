@@ -64,6 +64,9 @@ pub struct Images {
     pub largest_object: u64,
     pub private_storage_classes: Vec<String>,
     pub max_associations: usize,
+    /// DICOM TLS (PS3.15 B.12). Absent: on unless the listener is on loopback. `false` on a network is a decision for a
+    /// segment whose modalities cannot do better (R-4.3.1-d).
+    pub tls: Option<bool>,
 }
 
 impl Default for Images {
@@ -73,6 +76,7 @@ impl Default for Images {
             largest_object: 8 << 30,
             private_storage_classes: Vec::new(),
             max_associations: 64,
+            tls: None,
         }
     }
 }
@@ -82,6 +86,8 @@ impl Default for Images {
 pub struct Hl7 {
     /// Sending applications (MSH-3) that are let in; empty lets in nobody but the demonstration's.
     pub senders: Vec<String>,
+    /// TLS on the listener; absent and `false` as for images.
+    pub tls: Option<bool>,
 }
 
 /// How the HTTP side is encrypted.

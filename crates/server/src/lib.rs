@@ -135,10 +135,12 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     let router = mingying_http::router(app.clone(), workers::dicomweb(&app));
     tasks.spawn(listen::serve(doors, router, secure, cancel.clone()));
     if let Some(listener) = dimse {
-        workers::dimse(&app, &config, listener, &cancel, &mut tasks)?;
+        let tls = tls::acceptor(&config, &names, config.images.tls, dimse_addr)?;
+        workers::dimse(&app, &config, listener, tls, &cancel, &mut tasks)?;
     }
     if let Some(listener) = hl7 {
-        workers::hl7(&app, &config, listener, &cancel, &mut tasks)?;
+        let tls = tls::acceptor(&config, &names, config.hl7_listener.tls, hl7_addr)?;
+        workers::hl7(&app, &config, listener, tls, &cancel, &mut tasks)?;
     }
     let store = images::Store {
         db: app.db.clone(),

@@ -1,11 +1,12 @@
 //! Certificates and the encrypted listener.
 
-use crate::ServerError;
 use crate::config::Tls;
+use crate::{Config, ServerError};
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +38,26 @@ pub(crate) fn server_config(
         .map_err(|error| ServerError::Tls(error.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Some(Arc::new(config)))
+}
+
+/// For the DICOM and HL7 listeners: `wanted`, or else whatever is not on this machine alone is encrypted.
+pub(crate) fn acceptor(
+    config: &Config,
+    names: &[String],
+    wanted: Option<bool>,
+    address: Option<SocketAddr>,
+) -> Result<Option<tokio_rustls::TlsAcceptor>, ServerError> {
+    let Some(address) = address else { return Ok(None) };
+    if !wanted.unwrap_or(!address.ip().is_loopback()) {
+        return Ok(None);
+    }
+    let certificate = if config.tls == Tls::Off { &Tls::Auto } else { &config.tls };
+    let made = server_config(certificate, &config.data_dir, names)?;
+    Ok(made.map(|made| {
+        let mut made = (*made).clone();
+        made.alpn_protocols.clear();
+        tokio_rustls::TlsAcceptor::from(Arc::new(made))
+    }))
 }
 
 /// For calls to other systems, trusting what this machine trusts.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// What reacts to events, recorded in the database so that no event from now on is missed, but not yet running.
@@ -105,6 +106,7 @@ pub(crate) fn dimse(
     app: &App,
     config: &Config,
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     cancel: &CancellationToken,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), ServerError> {
@@ -120,6 +122,10 @@ pub(crate) fn dimse(
         app.access.policy(),
         app.clock.clone(),
     );
+    let dimse = match tls {
+        Some(tls) => dimse.with_tls(tls),
+        None => dimse,
+    };
     tasks.spawn(dimse.serve(listener, cancel.clone()));
     Ok(())
 }
@@ -128,6 +134,7 @@ pub(crate) fn hl7(
     app: &App,
     config: &Config,
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     cancel: &CancellationToken,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), ServerError> {
@@ -135,6 +142,7 @@ pub(crate) fn hl7(
         senders: config.hl7_listener.senders.clone(),
         accept_any_from_loopback: config.demo,
         zone: config.zone()?,
+        tls,
         ..mingying_mllp::Settings::default()
     };
     let hl7 = mingying_mllp::Listener::new(app.db.clone(), app.access.policy(), app.clock.clone(), settings);

@@ -198,17 +198,9 @@ async fn the_web_client_is_served_with_its_headers() {
     running.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tls_answers_with_its_own_certificate() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = Config { tls: Tls::Auto, ..Config::local(dir.path()) };
-    let running = mingying::start(config).await.unwrap();
-    assert!(running.url.starts_with("https://127.0.0.1:"));
-    let mode = std::os::unix::fs::PermissionsExt::mode(
-        &std::fs::metadata(dir.path().join("tls/key.pem")).unwrap().permissions(),
-    );
-    assert_eq!(mode & 0o777, 0o600);
-    let certificate = dir.path().join("tls/certificate.pem");
+/// A connector that trusts the certificate a server made for itself.
+fn trusting(dir: &std::path::Path) -> tokio_rustls::TlsConnector {
+    let certificate = dir.join("tls/certificate.pem");
     let mut roots = rustls::RootCertStore::empty();
     for der in rustls_pki_types::pem::PemObject::pem_file_iter(&certificate).unwrap() {
         roots.add(der.unwrap()).unwrap();
@@ -219,7 +211,20 @@ async fn tls_answers_with_its_own_certificate() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(client));
+    tokio_rustls::TlsConnector::from(std::sync::Arc::new(client))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_answers_with_its_own_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { tls: Tls::Auto, ..Config::local(dir.path()) };
+    let running = mingying::start(config).await.unwrap();
+    assert!(running.url.starts_with("https://127.0.0.1:"));
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(dir.path().join("tls/key.pem")).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let connector = trusting(dir.path());
     let stream = tokio::net::TcpStream::connect(running.http_addr).await.unwrap();
     let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
     let mut stream = connector.connect(name, stream).await.unwrap();
@@ -227,6 +232,21 @@ async fn tls_answers_with_its_own_certificate() {
     let mut text = String::new();
     let _ = stream.read_to_string(&mut text).await;
     assert!(text.starts_with("HTTP/1.1 200") && text.contains("strict-transport-security"), "{text}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dicom_and_hl7_speak_tls_when_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::local(dir.path());
+    config.images.tls = Some(true);
+    config.hl7_listener.tls = Some(true);
+    let running = mingying::start(config).await.unwrap();
+    for address in [running.dimse_addr.unwrap(), running.hl7_addr.unwrap()] {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+        trusting(dir.path()).connect(name, stream).await.unwrap();
+    }
     running.stop().await;
 }
 
