@@ -34,7 +34,7 @@ pub use model::{
     Verified,
 };
 pub use query::{Level, Query};
-pub use replay::Replayed;
+pub use replay::{Replayed, rebuild};
 
 use commit::Commit;
 use mingying_blob::Blobs;

@@ -3,12 +3,14 @@
 use crate::ArchiveError;
 use crate::commit::{tell_aside, tell_stored};
 use crate::header::Defect;
+use crate::model::Owner;
 use crate::record::{Arrived, Place, RelinkMeta, TombstoneMeta, arrived, describe_stored, unhex};
 use crate::store::{self, Keys, Outcome};
+use mingying_access::audit;
 use mingying_blob::{Blobs, Found, Kind};
 use mingying_db::{Db, DbError, Tx};
 use mingying_events::payload::archive::InstancesStored;
-use mingying_kernel::Ctx;
+use mingying_kernel::{Ctx, OrgId};
 
 /// Records of one transaction.
 const BATCH: usize = 256;
@@ -22,6 +24,13 @@ pub struct Replayed {
     pub skipped: u64,
 }
 
+/// Who tells of what is replayed, if anybody: a rebuild must not tell a second time what was told long ago.
+#[derive(Clone, Copy)]
+struct Telling<'a> {
+    ctx: &'a Ctx,
+    silent: bool,
+}
+
 /// A record that the index takes.
 enum Step {
     Object(Box<Arrived>),
@@ -31,8 +40,43 @@ enum Step {
     Unknown,
 }
 
+/// Makes the archive's tables again from the packs alone, in place of what they hold. Nothing may use the archive
+/// meanwhile. What was deleted or held back stays so.
+///
+/// Events and audit rows of what is replayed are written only into a database that has never had them, where the tables
+/// were empty. An object of an organization that is not among `orgs` goes to `fallback`: a new database has made a new
+/// one. After an interruption, call it again.
+pub async fn rebuild(
+    db: &Db,
+    blobs: &Blobs,
+    ctx: &Ctx,
+    orgs: &[OrgId],
+    fallback: &Owner,
+) -> Result<Replayed, ArchiveError> {
+    let mut tx = db.begin().await?;
+    store::clear(&mut tx).await?;
+    audit(&mut tx, ctx, "archive.rebuild", "archive", "packs", mingying_access::Outcome::Done, "rebuild").await?;
+    tx.commit().await?;
+    let adopt = |owner: &mut Owner| {
+        if !orgs.contains(&owner.org) {
+            owner.clone_from(fallback);
+        }
+    };
+    replay_as(db, blobs, ctx, &adopt).await
+}
+
 /// Replays every pack from its checkpoint. The same records give the same rows.
 pub(crate) async fn replay(db: &Db, blobs: &Blobs, ctx: &Ctx) -> Result<Replayed, ArchiveError> {
+    replay_as(db, blobs, ctx, &|_| {}).await
+}
+
+async fn replay_as(
+    db: &Db,
+    blobs: &Blobs,
+    ctx: &Ctx,
+    adopt: &(dyn Fn(&mut Owner) + Sync),
+) -> Result<Replayed, ArchiveError> {
+    let telling = Telling { ctx, silent: store::is_rebuilding(db).await? };
     let checkpoints = store::checkpoints(db).await?;
     let mut done = Replayed::default();
     let mut keys = Keys::in_blocks_of(1024);
@@ -48,13 +92,18 @@ pub(crate) async fn replay(db: &Db, blobs: &Blobs, ctx: &Ctx) -> Result<Replayed
             end = end.max(scan.end);
             if !scan.records.is_empty() {
                 let reader = blobs.clone();
-                let steps = tokio::task::spawn_blocking(move || {
+                let mut steps = tokio::task::spawn_blocking(move || {
                     scan.records.iter().map(|found| step(&reader, found)).collect::<Vec<_>>()
                 })
                 .await
                 .map_err(|_| ArchiveError::Closed)?;
                 done.skipped += steps.iter().filter(|step| matches!(step, Step::Unknown)).count() as u64;
-                apply_all(db, &mut keys, ctx, steps, pack.id, end).await?;
+                for step in &mut steps {
+                    if let Step::Object(item) | Step::Relink(item) = step {
+                        adopt(&mut item.meta.owner);
+                    }
+                }
+                apply_all(db, &mut keys, telling, steps, pack.id, end).await?;
             }
             match scan.next {
                 Some(next) => at = next,
@@ -63,7 +112,11 @@ pub(crate) async fn replay(db: &Db, blobs: &Blobs, ctx: &Ctx) -> Result<Replayed
         }
         blobs.resume(pack.id, end).await?;
     }
-    tell_lost(db, ctx).await?;
+    if telling.silent {
+        store::end_rebuild(db).await?;
+    } else {
+        tell_lost(db, ctx).await?;
+    }
     Ok(done)
 }
 
@@ -85,7 +138,7 @@ fn step(blobs: &Blobs, found: &Found) -> Step {
 async fn apply_all(
     db: &Db,
     keys: &mut Keys,
-    ctx: &Ctx,
+    telling: Telling<'_>,
     steps: Vec<Step>,
     pack: u64,
     end: u64,
@@ -113,7 +166,7 @@ async fn apply_all(
             Step::Unknown => {}
         }
     }
-    match apply(db, keys, ctx, &plan, &runs, pack, end).await {
+    match apply(db, keys, telling, &plan, &runs, pack, end).await {
         Err(DbError::Other(_) | DbError::Column(_) | DbError::Unique { .. }) => {}
         done => return Ok(done?),
     }
@@ -121,20 +174,20 @@ async fn apply_all(
     keys.forget();
     for step in plan {
         match step {
-            Plan::Tombstone(_) => apply(db, keys, ctx, &[step], &[], pack, 0).await?,
+            Plan::Tombstone(_) => apply(db, keys, telling, &[step], &[], pack, 0).await?,
             Plan::Run(n) | Plan::Relink(n) => {
                 let relink = matches!(step, Plan::Relink(_));
                 for mut item in runs.get_mut(n).map(std::mem::take).unwrap_or_default() {
                     let plan = [if relink { Plan::Relink(0) } else { Plan::Run(0) }];
                     let mut runs = [vec![item]];
-                    let done = apply(db, keys, ctx, &plan, &runs, pack, 0).await;
+                    let done = apply(db, keys, telling, &plan, &runs, pack, 0).await;
                     if let Err(error @ (DbError::Other(_) | DbError::Column(_) | DbError::Unique { .. })) = done {
                         tracing::error!(%error, "a replayed object cannot be indexed");
                         keys.forget();
                         let [run] = &mut runs;
                         item = run.remove(0);
                         item.what = Err(Defect::IndexFailed);
-                        apply(db, keys, ctx, &plan, &[vec![item]], pack, 0).await?;
+                        apply(db, keys, telling, &plan, &[vec![item]], pack, 0).await?;
                     } else {
                         done?;
                     }
@@ -157,7 +210,7 @@ enum Plan {
 async fn apply(
     db: &Db,
     keys: &mut Keys,
-    ctx: &Ctx,
+    telling: Telling<'_>,
     plan: &[Plan],
     runs: &[Vec<Arrived>],
     pack: u64,
@@ -167,11 +220,11 @@ async fn apply(
     for step in plan {
         match step {
             Plan::Run(n) => {
-                index_run(&mut tx, keys, ctx, runs.get(*n).map_or(&[], Vec::as_slice)).await?;
+                index_run(&mut tx, keys, telling, runs.get(*n).map_or(&[], Vec::as_slice)).await?;
             }
             Plan::Relink(n) => {
                 let run = runs.get(*n).map_or(&[][..], Vec::as_slice);
-                let outcomes = index_run(&mut tx, keys, ctx, run).await?;
+                let outcomes = index_run(&mut tx, keys, telling, run).await?;
                 if let (Some(item), Some(Outcome::Stored(_))) = (run.first(), outcomes.first()) {
                     let at = item.place.location;
                     store::settle_quarantined(&mut tx, at.pack, at.record, "released").await?;
@@ -188,10 +241,17 @@ async fn apply(
     tx.commit().await
 }
 
-async fn index_run(tx: &mut Tx, keys: &mut Keys, ctx: &Ctx, run: &[Arrived]) -> Result<Vec<Outcome>, DbError> {
+async fn index_run(
+    tx: &mut Tx,
+    keys: &mut Keys,
+    telling: Telling<'_>,
+    run: &[Arrived],
+) -> Result<Vec<Outcome>, DbError> {
     let changes = store::index(tx, keys, run).await?;
-    let contexts = vec![ctx.clone(); run.len()];
-    tell_aside(tx, run, &contexts, &changes).await?;
+    if !telling.silent {
+        let contexts = vec![telling.ctx.clone(); run.len()];
+        tell_aside(tx, run, &contexts, &changes).await?;
+    }
     Ok(changes.outcomes)
 }
 

@@ -93,10 +93,23 @@ impl Place {
             .ok_or_else(|| ServerError::Said("this installation is not set up: run `mingying serve` once".to_owned()))
     }
 
+    fn blobs(&self, config: &Config) -> Result<Blobs, ServerError> {
+        let settings = mingying_blob::Settings { reserve: config.images.disk_reserve, ..Default::default() };
+        Ok(Blobs::open(&self.data_dir.join("blobs"), settings)?)
+    }
+
+    /// Makes the archive's tables again from the packs. What belongs to an organization that this database does not
+    /// know goes to its own: the one of a lost database had another id.
+    pub async fn rebuild_index(&self, config: &Config) -> Result<mingying_archive::Replayed, ServerError> {
+        let home = if config.demo { crate::demo::ORG } else { self.home().await? };
+        let fallback = mingying_archive::Settings::new(home).owner;
+        let ctx = self.operator();
+        Ok(mingying_archive::rebuild(&self.db, &self.blobs(config)?, &ctx, &[home], &fallback).await?)
+    }
+
     /// Opens the image archive and replays what its packs hold beyond the database.
     pub async fn archive(&self, config: &Config) -> Result<Archive, ServerError> {
-        let settings = mingying_blob::Settings { reserve: config.images.disk_reserve, ..Default::default() };
-        let blobs = Blobs::open(&self.data_dir.join("blobs"), settings)?;
+        let blobs = self.blobs(config)?;
         // A demonstration's organization has a fixed id and may not exist yet.
         let org = if config.demo { crate::demo::ORG } else { self.home().await? };
         let mut settings = mingying_archive::Settings::new(org);

@@ -79,3 +79,51 @@ pub(crate) async fn unannounced(db: &Db) -> Result<Vec<(StudyBrief, i64, String)
     })
     .collect()
 }
+
+const REBUILDING: &str = "rebuilding";
+
+/// The archive's tables, those that refer to others first. Deletions come back with their tombstones.
+const INDEX: [&str; 11] = [
+    "DELETE FROM deleted_objects",
+    "DELETE FROM deletions",
+    "DELETE FROM frame_indexes",
+    "DELETE FROM duplicates",
+    "DELETE FROM quarantine",
+    "DELETE FROM repeated_records",
+    "DELETE FROM instances",
+    "DELETE FROM series",
+    "DELETE FROM study_names",
+    "DELETE FROM studies",
+    "DELETE FROM pack_checkpoints",
+];
+
+/// Empties the index. Notes that it is being rebuilt when there was anything in it, so that what it held is not told of
+/// again; row keys go on, so that no old one ever means something new.
+pub(crate) async fn clear(tx: &mut Tx) -> Result<(), DbError> {
+    let row = tx.query_one("SELECT COUNT(*) AS n FROM pack_checkpoints", params![]).await?;
+    if row.get::<i64>("n")? > 0 {
+        tx.execute(
+            "INSERT INTO archive_state (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET value = 1",
+            params![REBUILDING],
+        )
+        .await?;
+    }
+    for sql in INDEX {
+        tx.execute(sql, params![]).await?;
+    }
+    Ok(())
+}
+
+/// Whether the index is being made again beside events that told of it already.
+pub(crate) async fn is_rebuilding(db: &Db) -> Result<bool, DbError> {
+    let row = db.query_opt("SELECT value FROM archive_state WHERE name = $1", params![REBUILDING]).await?;
+    row.map_or(Ok(false), |row| Ok(row.get::<i64>("value")? == 1))
+}
+
+/// The index is whole again, and nothing in it is news.
+pub(crate) async fn end_rebuild(db: &Db) -> Result<(), DbError> {
+    let mut tx = db.begin().await?;
+    tx.execute("UPDATE studies SET announced = instance_count WHERE announced <> instance_count", params![]).await?;
+    tx.execute("DELETE FROM archive_state WHERE name = $1", params![REBUILDING]).await?;
+    tx.commit().await
+}

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-fn blobs_on(disk: &SimDisk) -> Blobs {
+pub fn blobs_on(disk: &SimDisk) -> Blobs {
     let settings = Settings { pack_size: 6000, reserve: 0, ..Settings::default() };
     Blobs::open_on(Arc::new(disk.clone()), Path::new("/data"), settings).unwrap()
 }
@@ -35,7 +35,7 @@ pub async fn answers(bench: &Bench) -> Vec<String> {
 }
 
 /// Sends a bit of everything: new, repeated, conflicting, truncated.
-async fn send_mixed(bench: &Bench) {
+pub async fn send_mixed(bench: &Bench) {
     for i in 1..=12 {
         let one = slice(1 + i % 3, 1 + i % 2, i);
         bench.send(&one).await.unwrap();

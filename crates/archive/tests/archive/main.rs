@@ -8,3 +8,4 @@ mod objects;
 mod query;
 mod rate;
 mod reading;
+mod rebuild;

@@ -9,7 +9,13 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub(super) struct ImportArgs {
-    dir: PathBuf,
+    /// Folder whose DICOM files are stored
+    #[arg(required_unless_present = "rebuild")]
+    dir: Option<PathBuf>,
+    /// Make the tables of studies, series and images again from the packs in the data folder, in place of what the
+    /// database holds; no server may run
+    #[arg(long, conflicts_with = "dir")]
+    rebuild: bool,
 }
 
 #[derive(Args)]
@@ -27,7 +33,27 @@ fn absolute(path: &Path) -> Result<PathBuf, ServerError> {
 }
 
 pub(super) async fn import(args: &PlaceArgs, import: ImportArgs) -> Result<ExitCode, ServerError> {
-    run(args, Job::Import { dir: absolute(&import.dir)? }).await
+    match import.dir {
+        Some(dir) => run(args, Job::Import { dir: absolute(&dir)? }).await,
+        None => rebuild(args).await,
+    }
+}
+
+/// The index from the packs alone: after the loss of a database, or of trust in its rows.
+async fn rebuild(args: &PlaceArgs) -> Result<ExitCode, ServerError> {
+    let config = args.existing()?;
+    let Some(_lock) = control::lock(&config.data_dir)? else {
+        return Err(ServerError::Said("a server runs on this folder: stop it first".to_owned()));
+    };
+    let place = Place::open(&config).await?;
+    place.prepare(&config).await?;
+    let rebuilt = place.rebuild_index(&config).await?;
+    place.db.close().await;
+    println!("{} records read, {} damaged or unreadable", rebuilt.records, rebuilt.skipped);
+    if rebuilt.skipped > 0 {
+        println!("what is damaged may come back from a backup: see docs/operations.md, storage");
+    }
+    Ok(if rebuilt.skipped == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 pub(super) async fn export(args: &PlaceArgs, export: ExportArgs) -> Result<ExitCode, ServerError> {
