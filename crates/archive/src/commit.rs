@@ -71,7 +71,11 @@ pub(crate) fn start(
     let (queue, incoming) = mpsc::channel(1024);
     let (publish, published) = mpsc::channel(1);
     let max_batch = settings.max_batch.max(1);
-    let publisher = tokio::spawn(publisher(db.clone(), blobs, clock, incoming, publish, max_batch));
+    // On a thread of its own, which may block on the disk: a trip to another thread and back costs each image as much as
+    // a fast disk does.
+    let runtime = tokio::runtime::Handle::current();
+    let publishing = publisher(db.clone(), blobs, clock, incoming, publish, max_batch);
+    let publisher = tokio::task::spawn_blocking(move || runtime.block_on(publishing));
     let indexer = tokio::spawn(Indexer::new(db).run(published));
     (queue, vec![publisher, indexer])
 }
@@ -99,7 +103,7 @@ async fn publisher(
         let batch = if jobs.is_empty() {
             Published { items: Vec::new(), waiting: Vec::new(), pack: 0, end: 0, flushes }
         } else {
-            match write(&blobs, &clock, jobs).await {
+            match write(&blobs, &clock, jobs) {
                 Some(batch) => Published { flushes, ..batch },
                 None => Published { items: Vec::new(), waiting: Vec::new(), pack: 0, end: 0, flushes },
             }
@@ -143,7 +147,8 @@ async fn answer_known(db: &Db, jobs: Vec<Job>) -> Vec<Job> {
     rest
 }
 
-async fn write(blobs: &Blobs, clock: &SharedClock, jobs: Vec<Job>) -> Option<Published> {
+/// Blocks on the disk.
+fn write(blobs: &Blobs, clock: &SharedClock, jobs: Vec<Job>) -> Option<Published> {
     let mut entries = Vec::with_capacity(jobs.len());
     let mut rest = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -156,7 +161,7 @@ async fn write(blobs: &Blobs, clock: &SharedClock, jobs: Vec<Job>) -> Option<Pub
         ));
         entries.push(job.entry);
     }
-    let locations = match blobs.publish(entries, clock.now()).await {
+    let locations = match blobs.publish_blocking(&entries, clock.now()) {
         Ok(locations) => locations,
         Err(error) => {
             for (.., waiting) in rest {

@@ -111,6 +111,11 @@ impl Blobs {
         blocking(move || packs.publish(&batch, now.as_micros())).await
     }
 
+    /// As `publish`, for callers on a thread which may block.
+    pub fn publish_blocking(&self, batch: &[Entry], now: Timestamp) -> Result<Vec<Location>, BlobError> {
+        self.packs.publish(batch, now.as_micros())
+    }
+
     /// `len` bytes at `offset` of a published payload; fewer at its end.
     pub async fn read(&self, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
         let packs = self.packs.clone();

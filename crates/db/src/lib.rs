@@ -9,10 +9,11 @@ mod error;
 mod migrate;
 mod pool;
 mod value;
+mod writers;
 
 pub use dump::{DumpError, DumpedTable};
 pub use error::DbError;
-pub use pool::{Db, Engine, Tx};
+pub use pool::{Db, Engine, Statements, Tx};
 pub use sqlx::{AssertSqlSafe, SqlSafeStr};
 pub use value::{Column, FromColumn, Row, Value};
 

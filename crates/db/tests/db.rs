@@ -1,7 +1,7 @@
 //! Both engines behave alike where stores rely on it.
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
-use mingying_db::{Db, DbError, params};
+use mingying_db::{Db, DbError, Statements, params};
 use mingying_kernel::{Coded, ErrorKind, OrderId, Timestamp};
 use mingying_testkit::on_both;
 
@@ -38,6 +38,33 @@ on_both! {
         assert_eq!(rows[1].get::<Option<Vec<u8>>>("b").unwrap(), None);
         assert!(matches!(rows[1].get::<i64>("n"), Err(DbError::Column(_))));
         assert!(matches!(rows[1].get::<i64>("nothing"), Err(DbError::Column(_))));
+    }
+
+    async fn statements_run_together_in_order_and_fail_together(db: Db) {
+        table(&db).await;
+        let mut tx = db.begin().await.unwrap();
+        let mut many = Statements::default();
+        for n in 0..20_i64 {
+            many.push("INSERT INTO things (id, n) VALUES ($1, $2)", params![format!("{n:02}"), n]);
+        }
+        many.push("SELECT id FROM things WHERE n > $1 AND n < $2 ORDER BY id", params![3, 7]);
+        many.push("SELECT id FROM things WHERE n > $1", params![100]);
+        many.push("SELECT COUNT(*) AS n FROM things", params![]);
+        let results = tx.run(many).await.unwrap();
+        assert_eq!(results.len(), 23);
+        let ids: Vec<String> = results[20].iter().map(|r| r.get("id").unwrap()).collect();
+        assert_eq!(ids, ["04", "05", "06"]);
+        assert!(results[21].is_empty());
+        assert_eq!(results[22][0].get::<i64>("n").unwrap(), 20);
+        tx.commit().await.unwrap();
+
+        let mut tx = db.begin().await.unwrap();
+        let mut twice = Statements::default();
+        twice.push("INSERT INTO things (id) VALUES ($1)", params!["new"]);
+        twice.push("INSERT INTO things (id) VALUES ($1)", params!["00"]);
+        assert!(matches!(tx.run(twice).await, Err(DbError::Unique { .. })));
+        drop(tx);
+        assert!(db.query("SELECT id FROM things WHERE id = 'new'", params![]).await.unwrap().is_empty());
     }
 
     async fn text_sorts_by_code_point(db: Db) {

@@ -119,6 +119,17 @@ impl FontIndex {
         font
     }
 
+    /// Gives the memory of the font files back; the next page reads them again.
+    pub(crate) fn unload(&self) {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn loaded_files(&self) -> usize {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn bytes(&self, path: &Path) -> Option<Bytes> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bytes) = files.get(path) {

@@ -17,7 +17,9 @@ pub use error::PrintError;
 use fonts::FontIndex;
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Makes PDFs. Cheap to clone; fonts are indexed once, at the first use.
@@ -31,16 +33,21 @@ struct Inner {
     fonts: OnceLock<FontIndex>,
     /// Layout is pure processor work: more at a time than this only costs memory.
     seats: Semaphore,
+    /// Documents asked for since the start.
+    asked: AtomicU64,
 }
 
 /// How many documents are laid out at the same time.
 const SEATS: usize = 2;
+/// A printer that had nothing to do for so long gives its fonts and layout memory back: Chinese font files and what
+/// typst remembers of them are a quarter of a gigabyte.
+const REST: Duration = Duration::from_secs(20);
 
 impl Printer {
     /// A printer that looks for fonts below `font_dirs`, in this order. Nothing is read yet.
     pub fn new(font_dirs: impl IntoIterator<Item = PathBuf>) -> Self {
         let dirs = font_dirs.into_iter().collect();
-        Self { inner: Arc::new(Inner { dirs, fonts: OnceLock::new(), seats: Semaphore::new(SEATS) }) }
+        Self { inner: Arc::new(Inner { dirs, fonts: OnceLock::new(), seats: Semaphore::new(SEATS), asked: AtomicU64::new(0) }) }
     }
 
     /// Where fonts usually are on Linux.
@@ -88,16 +95,72 @@ impl Printer {
     ) -> Result<Vec<u8>, PrintError> {
         let data = serde_json::to_value(data).map_err(|_| PrintError::Data)?;
         let _seat = self.inner.seats.acquire().await.map_err(|_| PrintError::Interrupted)?;
+        let asked = self.inner.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || world::pdf(inner.fonts(), template, data, mark))
+        let made = tokio::task::spawn_blocking(move || world::pdf(inner.fonts(), template, data, mark))
             .await
-            .map_err(|_| PrintError::Interrupted)?
+            .map_err(|_| PrintError::Interrupted)?;
+        let inner = self.inner.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(REST).await;
+            if inner.asked.load(Ordering::Relaxed) == asked {
+                inner.rest();
+            }
+        });
+        made
     }
 }
 
 impl Inner {
     fn fonts(&self) -> &FontIndex {
         self.fonts.get_or_init(|| FontIndex::scan(&self.dirs))
+    }
+
+    fn rest(&self) {
+        if let Some(fonts) = self.fonts.get() {
+            fonts.unload();
+        }
+        world::forget();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_resting_printer_holds_no_font_files_and_prints_the_same_afterwards() {
+        let printer = Printer::new(Printer::system_font_dirs());
+        let document = SlipDocument {
+            hospital: "明影示范医院".into(),
+            hospital_en: String::new(),
+            patient_name: "示例".into(),
+            sex: String::new(),
+            age: String::new(),
+            mrn: String::new(),
+            accession: String::new(),
+            items: "胸部 CT".into(),
+            modality: "CT".into(),
+            date: String::new(),
+            time: String::new(),
+            arrive_by: String::new(),
+            ticket: String::new(),
+            place: String::new(),
+            device: String::new(),
+            preparation: String::new(),
+            bring: Vec::new(),
+            remarks: Vec::new(),
+            phone: String::new(),
+            code: String::new(),
+            printed_at: String::new(),
+            created_at: mingying_kernel::Timestamp::from_micros(0),
+        };
+        let slip = || async { printer.slip_pdf(&document).await.unwrap() };
+        let first = slip().await;
+        assert!(printer.inner.fonts().loaded_files() > 0);
+        printer.inner.rest();
+        assert_eq!(printer.inner.fonts().loaded_files(), 0);
+        assert_eq!(slip().await, first);
     }
 }
 

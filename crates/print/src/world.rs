@@ -108,6 +108,11 @@ pub(crate) fn pdf(fonts: &FontIndex, template: Template, mut data: Json, mark: M
     bytes
 }
 
+/// Drops what typst remembers of earlier layouts.
+pub(crate) fn forget() {
+    typst::comemo::evict(0);
+}
+
 fn timestamp(at: mingying_kernel::Timestamp) -> Option<typst_pdf::Timestamp> {
     let at = at.to_jiff().to_zoned(jiff::tz::TimeZone::UTC);
     let part = |value: i8| u8::try_from(value).ok();

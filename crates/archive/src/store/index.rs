@@ -7,7 +7,7 @@ use crate::header::Defect;
 use crate::model::Ingested;
 use crate::names::search_terms;
 use crate::record::{Arrived, Place};
-use mingying_db::{AssertSqlSafe, DbError, Tx, Value, params};
+use mingying_db::{AssertSqlSafe, DbError, Row, Statements, Tx, Value, params};
 use mingying_kernel::{OrgId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -84,19 +84,14 @@ pub(crate) struct Changes {
 pub(crate) async fn index(tx: &mut Tx, keys: &mut Keys, items: &[Arrived]) -> Result<Changes, DbError> {
     tx.lock(INDEX_LOCK).await?;
     let described: Vec<&Described> = items.iter().filter_map(|item| item.what.as_ref().ok()).collect();
-    let mut known = HashMap::new();
-    let uids: Vec<&str> = described.iter().map(|d| d.sop_uid.as_str()).collect();
-    for list in lists(&uids) {
-        let values: Vec<Value> = list.iter().map(|uid| Value::from(*uid)).collect();
-        for row in tx.query(AssertSqlSafe(known_sql(list.len())), &values).await? {
-            let (uid, found) = known_row(&row)?;
-            known.insert(uid, found);
-        }
-    }
-    let mut studies = load_studies(tx, &described).await?;
-    let mut series = load_series(tx, &described).await?;
+    let There { mut known, mut studies, mut series } = there(tx, &described).await?;
     let mut changes = Changes::default();
+    let mut writes = Statements::default();
     for (position, item) in items.iter().enumerate() {
+        if item.what.as_ref().is_ok_and(|d| known.contains_key(&d.sop_uid)) {
+            // What is kept aside refers to rows that may still wait.
+            tx.run(std::mem::take(&mut writes)).await?;
+        }
         let outcome = match &item.what {
             Err(defect) => quarantine(tx, keys, item, *defect, "", "").await?,
             Ok(d) => match known.get(&d.sop_uid) {
@@ -111,8 +106,9 @@ pub(crate) async fn index(tx: &mut Tx, keys: &mut Keys, items: &[Arrived]) -> Re
                     outcome
                 }
                 None => {
+                    let into = &mut writes;
                     let stored =
-                        store_new(tx, keys, item, d, &mut studies, &mut series, &mut changes, position).await?;
+                        store_new(tx, keys, into, item, d, &mut studies, &mut series, &mut changes, position).await?;
                     known.insert(d.sop_uid.clone(), stored);
                     let stored = known.get(&d.sop_uid).map(|k| ingested(&d.sop_uid, k, false, false));
                     Outcome::Stored(stored.ok_or(DbError::NotFound)?)
@@ -121,45 +117,77 @@ pub(crate) async fn index(tx: &mut Tx, keys: &mut Keys, items: &[Arrived]) -> Re
         };
         changes.outcomes.push(outcome);
     }
-    write_counts(tx, studies, &series, &mut changes).await?;
+    write_counts(&mut writes, studies, &series, &mut changes);
+    tx.run(writes).await?;
     Ok(changes)
 }
 
-async fn load_studies(tx: &mut Tx, described: &[&Described]) -> Result<HashMap<String, StudyState>, DbError> {
-    let mut uids: Vec<&str> = described.iter().map(|d| d.study_uid.as_str()).collect();
-    uids.sort_unstable();
-    uids.dedup();
-    let mut studies = HashMap::new();
-    for list in lists(&uids) {
-        let sql = format!(
-            "SELECT key, study_uid, org_id, accession, patient_id, patient_id_issuer, modalities, instance_count, \
-             last_received_at FROM studies WHERE study_uid IN ({})",
-            places(1, list.len())
-        );
-        let values: Vec<Value> = list.iter().map(|uid| Value::from(*uid)).collect();
-        for row in tx.query(AssertSqlSafe(sql), &values).await? {
-            let brief = brief(&row)?;
-            let state = StudyState {
-                modalities: row
-                    .get::<String>("modalities")?
-                    .split('\\')
-                    .filter(|m| !m.is_empty())
-                    .map(str::to_owned)
-                    .collect(),
-                created: false,
-                added: 0,
-                added_series: 0,
-                added_size: 0,
-                last_received: row.get("last_received_at")?,
-                brief,
-            };
-            studies.insert(state.brief.study_uid.clone(), state);
-        }
-    }
-    Ok(studies)
+/// What the index has of objects that arrived: one trip.
+struct There {
+    known: HashMap<String, Known>,
+    studies: HashMap<String, StudyState>,
+    series: SeriesMap,
 }
 
-pub(super) fn brief(row: &mingying_db::Row) -> Result<StudyBrief, DbError> {
+async fn there(tx: &mut Tx, described: &[&Described]) -> Result<There, DbError> {
+    let distinct = |of: fn(&Described) -> &str| {
+        let mut uids: Vec<&str> = described.iter().map(|d| of(d)).collect();
+        uids.sort_unstable();
+        uids.dedup();
+        uids
+    };
+    let mut statements = Statements::default();
+    let mut ask = |uids: Vec<&str>, sql: fn(usize) -> String| {
+        let mut asked = 0;
+        for list in lists(&uids) {
+            let values: Vec<Value> = list.iter().map(|uid| Value::from(*uid)).collect();
+            statements.push(AssertSqlSafe(sql(list.len())), &values);
+            asked += 1;
+        }
+        asked
+    };
+    let instances = ask(distinct(|d| &d.sop_uid), known_sql);
+    let studies = ask(distinct(|d| &d.study_uid), studies_sql);
+    ask(distinct(|d| &d.series_uid), series_sql);
+    let mut there = There { known: HashMap::new(), studies: HashMap::new(), series: SeriesMap::new() };
+    for (position, rows) in tx.run(statements).await?.iter().enumerate() {
+        for row in rows {
+            if position < instances {
+                let (uid, found) = known_row(row)?;
+                there.known.insert(uid, found);
+            } else if position < instances + studies {
+                let state = study_state(row)?;
+                there.studies.insert(state.brief.study_uid.clone(), state);
+            } else {
+                there.series.insert((row.get("study_key")?, row.get("series_uid")?), series_state(row)?);
+            }
+        }
+    }
+    Ok(there)
+}
+
+fn studies_sql(n: usize) -> String {
+    format!(
+        "SELECT key, study_uid, org_id, accession, patient_id, patient_id_issuer, modalities, instance_count, \
+         last_received_at FROM studies WHERE study_uid IN ({})",
+        places(1, n)
+    )
+}
+
+fn study_state(row: &Row) -> Result<StudyState, DbError> {
+    let modalities: String = row.get("modalities")?;
+    Ok(StudyState {
+        modalities: modalities.split('\\').filter(|m| !m.is_empty()).map(str::to_owned).collect(),
+        created: false,
+        added: 0,
+        added_series: 0,
+        added_size: 0,
+        last_received: row.get("last_received_at")?,
+        brief: brief(row)?,
+    })
+}
+
+pub(super) fn brief(row: &Row) -> Result<StudyBrief, DbError> {
     Ok(StudyBrief {
         key: row.get("key")?,
         study_uid: row.get("study_uid")?,
@@ -174,36 +202,29 @@ pub(super) fn brief(row: &mingying_db::Row) -> Result<StudyBrief, DbError> {
 /// Series by study key and UID: a UID alone is not trusted to be unique.
 type SeriesMap = BTreeMap<(i64, String), SeriesState>;
 
-async fn load_series(tx: &mut Tx, described: &[&Described]) -> Result<SeriesMap, DbError> {
-    let mut uids: Vec<&str> = described.iter().map(|d| d.series_uid.as_str()).collect();
-    uids.sort_unstable();
-    uids.dedup();
-    let mut series = SeriesMap::new();
-    for list in lists(&uids) {
-        let sql = format!(
-            "SELECT key, study_key, series_uid, modality, requested_procedure_id, scheduled_step_id FROM series \
-             WHERE series_uid IN ({})",
-            places(1, list.len())
-        );
-        let values: Vec<Value> = list.iter().map(|uid| Value::from(*uid)).collect();
-        for row in tx.query(AssertSqlSafe(sql), &values).await? {
-            let state = SeriesState {
-                key: row.get("key")?,
-                modality: row.get("modality")?,
-                requested_procedure_id: row.get("requested_procedure_id")?,
-                scheduled_step_id: row.get("scheduled_step_id")?,
-                added: 0,
-            };
-            series.insert((row.get("study_key")?, row.get("series_uid")?), state);
-        }
-    }
-    Ok(series)
+fn series_sql(n: usize) -> String {
+    format!(
+        "SELECT key, study_key, series_uid, modality, requested_procedure_id, scheduled_step_id FROM series \
+         WHERE series_uid IN ({})",
+        places(1, n)
+    )
+}
+
+fn series_state(row: &Row) -> Result<SeriesState, DbError> {
+    Ok(SeriesState {
+        key: row.get("key")?,
+        modality: row.get("modality")?,
+        requested_procedure_id: row.get("requested_procedure_id")?,
+        scheduled_step_id: row.get("scheduled_step_id")?,
+        added: 0,
+    })
 }
 
 #[allow(clippy::too_many_arguments)]
 async fn store_new(
     tx: &mut Tx,
     keys: &mut Keys,
+    writes: &mut Statements,
     item: &Arrived,
     d: &Described,
     studies: &mut HashMap<String, StudyState>,
@@ -212,7 +233,7 @@ async fn store_new(
     position: usize,
 ) -> Result<Known, DbError> {
     if !studies.contains_key(&d.study_uid) {
-        let made = insert_study(tx, keys, item, d).await?;
+        let made = insert_study(writes, keys.take(tx).await?, item, d);
         studies.insert(d.study_uid.clone(), made);
         if let Some(study) = studies.get(&d.study_uid) {
             changes.created.push((study.brief.clone(), position));
@@ -222,7 +243,7 @@ async fn store_new(
     let study_key = study.brief.key;
     let name = (study_key, d.series_uid.clone());
     if !series.contains_key(&name) {
-        let made = insert_series(tx, keys, d, study_key).await?;
+        let made = insert_series(writes, keys.take(tx).await?, d, study_key);
         study.added_series += 1;
         if !d.modality.is_empty() {
             study.modalities.insert(d.modality.clone());
@@ -231,7 +252,7 @@ async fn store_new(
     }
     let state = series.get_mut(&name).ok_or(DbError::NotFound)?;
     let key = keys.take(tx).await?;
-    insert_instance(tx, key, study_key, state.key, item, d).await?;
+    insert_instance(writes, key, study_key, state.key, item, d);
     state.added += 1;
     study.added += 1;
     study.added_size += item.place.location.len as i64;
@@ -252,10 +273,9 @@ async fn store_new(
     })
 }
 
-async fn insert_study(tx: &mut Tx, keys: &mut Keys, item: &Arrived, d: &Described) -> Result<StudyState, DbError> {
-    let key = keys.take(tx).await?;
+fn insert_study(writes: &mut Statements, key: i64, item: &Arrived, d: &Described) -> StudyState {
     let owner = &item.meta.owner;
-    tx.execute(
+    writes.push(
         "INSERT INTO studies (key, study_uid, org_id, campus_id, department_id, sensitivity, patient_id, \
          patient_id_issuer, patient_name, name_alphabetic, name_ideographic, name_phonetic, birth_date, sex, accession, \
          study_id, study_date, study_time, description, referring_physician, institution, modalities, series_count, \
@@ -286,12 +306,11 @@ async fn insert_study(tx: &mut Tx, keys: &mut Keys, item: &Arrived, d: &Describe
             &item.meta.source,
             item.meta.received_at
         ],
-    )
-    .await?;
+    );
     for term in search_terms(&d.patient_name) {
-        tx.execute("INSERT INTO study_names (term, study_key) VALUES ($1, $2)", params![term, key]).await?;
+        writes.push("INSERT INTO study_names (term, study_key) VALUES ($1, $2)", params![term, key]);
     }
-    Ok(StudyState {
+    StudyState {
         brief: StudyBrief {
             key,
             study_uid: d.study_uid.clone(),
@@ -307,12 +326,11 @@ async fn insert_study(tx: &mut Tx, keys: &mut Keys, item: &Arrived, d: &Describe
         added_series: 0,
         added_size: 0,
         last_received: item.meta.received_at,
-    })
+    }
 }
 
-async fn insert_series(tx: &mut Tx, keys: &mut Keys, d: &Described, study_key: i64) -> Result<SeriesState, DbError> {
-    let key = keys.take(tx).await?;
-    tx.execute(
+fn insert_series(writes: &mut Statements, key: i64, d: &Described, study_key: i64) -> SeriesState {
+    writes.push(
         "INSERT INTO series (key, study_key, series_uid, number, modality, description, body_part, laterality, protocol, \
          station_name, manufacturer, series_date, series_time, requested_procedure_id, scheduled_step_id, \
          instance_count) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0)",
@@ -333,29 +351,21 @@ async fn insert_series(tx: &mut Tx, keys: &mut Keys, d: &Described, study_key: i
             &d.requested_procedure_id,
             &d.scheduled_step_id
         ],
-    )
-    .await?;
-    Ok(SeriesState {
+    );
+    SeriesState {
         key,
         modality: d.modality.clone(),
         requested_procedure_id: d.requested_procedure_id.clone(),
         scheduled_step_id: d.scheduled_step_id.clone(),
         added: 0,
-    })
+    }
 }
 
-async fn insert_instance(
-    tx: &mut Tx,
-    key: i64,
-    study_key: i64,
-    series_key: i64,
-    item: &Arrived,
-    d: &Described,
-) -> Result<(), DbError> {
+fn insert_instance(writes: &mut Statements, key: i64, study_key: i64, series_key: i64, item: &Arrived, d: &Described) {
     let Place { location, head_len, sha256 } = item.place;
     // The row tells places in the whole file, the description in the data set.
     let in_file = |offset: u64| if offset == 0 { 0 } else { head_len + offset };
-    tx.execute(
+    writes.push(
         "INSERT INTO instances (key, study_key, series_key, sop_uid, sop_class, transfer_syntax, number, content_date, \
          content_time, image_rows, image_columns, bits_allocated, samples, frames, sha256, pack, record_at, payload_at, \
          size, head_len, header_end, pixel_at, pixel_len, received_at, source) \
@@ -388,31 +398,27 @@ async fn insert_instance(
             item.meta.received_at,
             &item.meta.source
         ],
-    )
-    .await?;
+    );
     if let Some(frames) = &d.frame_index {
-        tx.execute("INSERT INTO frame_indexes (instance_key, body) VALUES ($1, $2)", params![key, frames.to_bytes()])
-            .await?;
+        writes.push("INSERT INTO frame_indexes (instance_key, body) VALUES ($1, $2)", params![key, frames.to_bytes()]);
     }
-    Ok(())
 }
 
-async fn write_counts(
-    tx: &mut Tx,
+fn write_counts(
+    writes: &mut Statements,
     studies: HashMap<String, StudyState>,
     series: &SeriesMap,
     changes: &mut Changes,
-) -> Result<(), DbError> {
+) {
     for state in series.values().filter(|state| state.added > 0) {
-        tx.execute(
+        writes.push(
             "UPDATE series SET instance_count = instance_count + $1 WHERE key = $2",
             params![state.added, state.key],
-        )
-        .await?;
+        );
     }
     for mut study in studies.into_values().filter(|study| study.added > 0 || study.created) {
         let modalities: Vec<&str> = study.modalities.iter().map(String::as_str).collect();
-        tx.execute(
+        writes.push(
             "UPDATE studies SET instance_count = instance_count + $1, series_count = series_count + $2, \
              size = size + $3, modalities = $4, last_received_at = $5 WHERE key = $6",
             params![
@@ -423,10 +429,8 @@ async fn write_counts(
                 study.last_received,
                 study.brief.key
             ],
-        )
-        .await?;
+        );
         study.brief.instances += study.added;
         changes.grown.insert(study.brief.key, study.brief);
     }
-    Ok(())
 }
