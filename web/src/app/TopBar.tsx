@@ -1,4 +1,4 @@
-import { BellOutlined, DownOutlined, SearchOutlined, TranslationOutlined, UserOutlined } from "@ant-design/icons";
+import { BellOutlined, DownOutlined, QuestionCircleOutlined, SearchOutlined, TranslationOutlined, UserOutlined } from "@ant-design/icons";
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Badge, Button, Dropdown, Popover } from "antd";
@@ -12,7 +12,7 @@ import { Notices } from "./Notices";
 import { useNotices } from "./noticeRules";
 import css from "./Shell.module.css";
 
-export function TopBar({ onSearch }: { onSearch: () => void }) {
+export function TopBar({ onSearch, onHelp }: { onSearch: () => void; onHelp: () => void }) {
   const { t } = useTranslation("app");
   const session = useSession();
   const navigate = useNavigate();
@@ -38,6 +38,7 @@ export function TopBar({ onSearch }: { onSearch: () => void }) {
       <button type="button" className={css.search} onClick={onSearch} aria-keyshortcuts="/ Control+K">
         <SearchOutlined aria-hidden />
         <span className={css.searchText}>{t("search.invite")}</span>
+        <span className={css.searchShort}>{t("common:search")}</span>
         <kbd>/</kbd>
       </button>
       <div className={css.tools}>
@@ -50,6 +51,7 @@ export function TopBar({ onSearch }: { onSearch: () => void }) {
         <Popover
           trigger="click"
           placement="bottomRight"
+          classNames={{ root: css.noticesPopup ?? "" }}
           onOpenChange={(open) => open && notices.markSeen()}
           content={<Notices notices={notices.items} />}
         >
@@ -63,6 +65,7 @@ export function TopBar({ onSearch }: { onSearch: () => void }) {
           onClick={() => setPreferences({ language: language === "zh-CN" ? "en-US" : "zh-CN" })}
         />
         <ThemeSwitch />
+        <Button type="text" className={css.help} icon={<QuestionCircleOutlined />} aria-label={t("common:keys.title")} title={t("help.title")} aria-keyshortcuts="?" onClick={onHelp} />
         <Dropdown
           trigger={["click"]}
           menu={{

@@ -27,6 +27,9 @@ describe("notifications", () => {
     expect(ruleFor(event("study.stored", "o1"), ["reading.read"])?.kind).toBe("study");
     expect(ruleFor(event("study.stored"), ["order.read"])).toBeUndefined();
     expect(ruleFor(event("*"), ["reading.read"])).toBeUndefined();
+    expect(ruleFor(event("report.initial", "o1"), ["report.audit"])?.href(event("report.initial", "o1"))).toBe("/reading/o1");
+    expect(ruleFor(event("delivery.dead"), ["deadletter.read"])?.href(event("delivery.dead"))).toBe("/interfaces/dead-letters");
+    expect(ruleFor(event("message.failed"), ["message.read"])?.href(event("message.failed"))).toBe("/interfaces/messages");
     expect(ruleFor(event("report.rejected", "o1"), ["report.draft"])?.href(event("report.rejected", "o1"))).toBe("/reading/o1");
   });
   it("gather repeats within a minute and keep a bounded list", () => {

@@ -10,7 +10,7 @@ export interface Notice {
   /** How many events of this kind came in a row. */
   count: number;
 }
-export type NoticeKind = "study" | "unmatched" | "quarantine" | "dead_letter" | "message" | "rejected";
+export type NoticeKind = "study" | "unmatched" | "quarantine" | "dead_letter" | "message" | "rejected" | "duplicate" | "audit" | "redo" | "returned";
 
 interface Rule {
   topics: readonly string[];
@@ -27,6 +27,10 @@ const rules: readonly Rule[] = [
   { topics: ["object.quarantined"], kind: "quarantine", action: "quarantine.manage", href: () => "/interfaces/quarantine" },
   { topics: ["message.failed"], kind: "message", action: "message.read", href: () => "/interfaces/messages" },
   { topics: ["study.unmatched"], kind: "unmatched", action: "study.link", href: () => "/unmatched" },
+  { topics: ["duplicate.found"], kind: "duplicate", action: "quarantine.manage", href: (event) => (event.case_id ? `/orders/${encodeURIComponent(event.case_id)}/timeline` : "/interfaces/quarantine") },
+  { topics: ["report.initial"], kind: "audit", action: "report.audit", href: order },
+  { topics: ["exam.redo"], kind: "redo", action: "exam.perform", href: () => "/exam" },
+  { topics: ["order.returned"], kind: "returned", action: "order.create", href: (event) => (event.case_id ? `/orders/${encodeURIComponent(event.case_id)}` : "/desk") },
   { topics: ["report.rejected"], kind: "rejected", action: "report.draft", href: order },
   { topics: ["study.stored", "study.matched"], kind: "study", action: "reading.read", href: order },
 ];

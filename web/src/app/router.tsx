@@ -76,6 +76,7 @@ const routes = root.addChildren([
     page("/desk/calendar", () => import("./desk"), "CalendarPage"),
     page("/patients/$patientId", () => import("./desk"), "PatientRecordPage"),
     page("/orders/$orderId", () => import("./desk"), "OrderPage"),
+    page("/orders/$orderId/report", () => import("./desk"), "ReportPage"),
     page("/orders/$orderId/timeline", () => import("@/features/timeline"), "TimelinePage"),
     page("/queue", () => import("@/features/flow"), "QueuePage"),
     page("/exam", () => import("./exam-room"), "ExamRoomPage"),
@@ -90,6 +91,8 @@ const routes = root.addChildren([
     page("/admin", () => import("@/features/admin"), "AdminPage"),
     page("/admin/$tab", () => import("@/features/admin"), "AdminPage"),
     page("/profile", () => import("@/features/session"), "ProfilePage"),
+    // What no page answers to, within the shell: the way on is at hand.
+    page("$", () => import("./RouteStates"), "RouteMissing"),
   ]),
 ]);
 

@@ -125,12 +125,20 @@ export function stamp(instant: string | null | undefined, now: Date = new Date()
   return dayOf(at) === dayOf(now) ? clock(at) : `${dayOf(at)} ${clock(at)}`;
 }
 
+/** `2026-11-24 08:05`, also today: for what is kept or printed. */
+export function fullStamp(instant: string): string {
+  const at = new Date(instant);
+  return Number.isNaN(at.getTime()) ? "–" : `${dayOf(at)} ${clock(at)}`;
+}
+
 export function longDay(day: Day, language: string): string {
   return new Intl.DateTimeFormat(language, { year: "numeric", month: "long", day: "numeric", weekday: "long", timeZone: "UTC" }).format(utcNoon(day));
 }
 
 export function shortDay(day: Day, language: string): string {
-  return new Intl.DateTimeFormat(language, { month: "numeric", day: "numeric", weekday: "short", timeZone: "UTC" }).format(utcNoon(day));
+  const text = new Intl.DateTimeFormat(language, { month: "numeric", day: "numeric", weekday: "short", timeZone: "UTC" }).format(utcNoon(day));
+  // Chinese puts the weekday right behind the digits: 11/25周三.
+  return text.replace(/(\d)(?=周)/, "$1 ");
 }
 
 export function minutesSince(instant: string, now: Date = new Date()): number {

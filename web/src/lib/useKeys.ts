@@ -12,6 +12,11 @@ export function isTyping(event: KeyboardEvent): boolean {
   return target instanceof HTMLInputElement && !["button", "checkbox", "radio", "submit", "reset"].includes(target.type);
 }
 
+/** Nothing that uses the arrows itself has the focus: no field, menu, tab or row. */
+export function isIdle(target: EventTarget | null): boolean {
+  return !(target instanceof Element) || target.closest("input, textarea, select, [role=tab], [role=menu], [role=listbox], [role=radiogroup], [role=grid], tr[tabindex]") === null;
+}
+
 const isPlain = (binding: string) => !/\$mod|Control|Alt|Meta|^F\d|Escape/.test(binding);
 
 /** Binds keys on the window while the component is shown. Open dialogs keep their keys to themselves. */

@@ -120,11 +120,26 @@ describe("the desk", () => {
       if (found.length < 3 || !found[0]?.hasAttribute("tabindex")) throw new Error("not loaded");
       return found;
     });
-    rows[0]?.focus();
-    await user.keyboard("{ArrowDown}{ArrowDown}");
+    // Nothing has the focus: the first arrow reaches the list, the others walk it.
+    await user.keyboard("{ArrowDown}{ArrowDown}{ArrowDown}");
     expect(document.activeElement).toBe(rows[2]);
     await user.keyboard("{Home}{Enter}");
     await waitFor(() => expect(window.location.pathname).toMatch(/^\/orders\/o/));
+  });
+});
+
+describe("the keys", () => {
+  it("of the open page stand in the help of ?, which typing does not open", { timeout: slow }, async () => {
+    const { user } = renderApp("/desk");
+    await user.click(await screen.findByLabelText("Name, pinyin, accession or record number", { selector: "input" }));
+    await user.keyboard("?");
+    expect(screen.queryByRole("dialog")).toBeNull();
+    await user.click(screen.getByRole("heading", { level: 1 }));
+    await user.keyboard("?");
+    const help = await screen.findByRole("dialog", { name: "Keys" });
+    expect(within(help).getByText("Check in")).toBeTruthy();
+    expect(within(help).getByText("Go to Queue")).toBeTruthy();
+    expect(within(help).queryByText("Call the next patient")).toBeNull();
   });
 });
 

@@ -8,7 +8,9 @@ import css from "./States.module.css";
 export function Failure({ error, onRetry, compact = false }: { error: unknown; onRetry?: () => void; compact?: boolean }) {
   const { t } = useTranslation("common");
   const problem = asProblem(error);
-  const safe = problem.status === 0 || problem.status >= 500 ? t("failure.safe") : null;
+  // Asking again does not change a refusal: what helps is said instead of a button that does nothing.
+  const refused = problem.status === 403 || problem.status === 404;
+  const safe = problem.status === 0 || problem.status >= 500 ? t("failure.safe") : refused ? t(`failure.${problem.status}`) : null;
   return (
     <div className={compact ? `${css.state} ${css.compact}` : css.state} role="alert">
       {!compact && (
@@ -21,7 +23,7 @@ export function Failure({ error, onRetry, compact = false }: { error: unknown; o
       <div className={css.code}>
         <span className="mono">{problem.code}</span>
       </div>
-      {onRetry !== undefined && (
+      {onRetry !== undefined && !refused && (
         <div className={css.action}>
           <Button onClick={onRetry}>{t("retry")}</Button>
         </div>

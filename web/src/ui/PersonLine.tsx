@@ -19,8 +19,9 @@ export function PersonLine({ patient, dense = false }: { patient: PatientSummary
   return (
     <span className={css.line}>
       <span className={css.name}>{patient.name}</span>
-      <span className={css.fact}>{t(`sex.${patient.sex}`)}</span>
-      <span className={`${css.fact} num`}>{age(patient.birth_date)}</span>
+      <span className={`${css.fact} num`}>
+        {t(`sex.${patient.sex}`)} {age(patient.birth_date)}
+      </span>
       {!dense && patient.birth_date !== null && <span className={`${css.fact} num`}>{patient.birth_date}</span>}
       {!dense && patient.mrn !== null && <span className={`${css.fact} mono`}>{patient.mrn}</span>}
     </span>

@@ -1,6 +1,7 @@
 import { Button } from "antd";
 import { useId, useState, type KeyboardEvent, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
+import { isIdle, useKeys } from "@/lib/useKeys";
 import { Failure } from "./Failure";
 import css from "./RowTable.module.css";
 
@@ -29,6 +30,8 @@ interface RowTableProps<T> {
   /** A mark at the row's left edge, for emergencies. */
   mark?: (row: T) => "emergency" | "warn" | undefined;
   more?: { has: boolean; loading: boolean; load: () => void };
+  /** The page's main list: up and down reach it wherever the focus is. */
+  main?: boolean;
   /** Extra keys while a row has the focus. */
   onRowKey?: (event: KeyboardEvent, row: T) => void;
 }
@@ -38,7 +41,7 @@ interface RowTableProps<T> {
  * Enter to open. Loading shows the shape of what comes; failing keeps the rows that were there.
  */
 export function RowTable<T>(props: RowTableProps<T>) {
-  const { label, columns, rows, rowKey, error, onRetry, empty, onOpen, selected, mark, more, onRowKey } = props;
+  const { label, columns, rows, rowKey, error, onRetry, empty, onOpen, selected, mark, more, onRowKey, main = false } = props;
   const { t } = useTranslation("common");
   const id = useId();
   const [focused, setFocused] = useState<string | null>(null);
@@ -49,6 +52,12 @@ export function RowTable<T>(props: RowTableProps<T>) {
     if (key === undefined) return;
     setFocused(key);
     document.getElementById(`${id}-${key}`)?.focus();
+  };
+  useKeys({ ArrowDown: (event) => reach(event), ArrowUp: (event) => reach(event) }, main);
+  const reach = (event: globalThis.KeyboardEvent) => {
+    if (event.defaultPrevented || stop === null || !isIdle(event.target)) return;
+    event.preventDefault();
+    focusRow(stop);
   };
   const onKeyDown = (event: KeyboardEvent<HTMLTableRowElement>, row: T) => {
     if (event.target !== event.currentTarget) return;

@@ -39,6 +39,7 @@ export function OrderPage() {
       <PageFrame>{order.error ? <Failure error={order.error} onRetry={() => void order.refetch()} /> : <Skeleton active title paragraph={{ rows: 8 }} />}</PageFrame>
     );
   const { appointment } = order.data;
+  const examined = !["draft", "ordered", "returned", "accepted", "redo", "cancelled"].includes(order.data.state);
   const rest = others.data?.pages.flatMap(({ items }) => items).filter(({ id }) => id !== orderId);
   return (
     <PageFrame>
@@ -67,7 +68,7 @@ export function OrderPage() {
               ]}
             />
           ) : (
-            <Empty title={t("order.unbooked")} hint={t("order.unbooked_hint")} />
+            <Empty title={t(examined ? "order.walk_in" : "order.unbooked")} hint={t(examined ? "order.walk_in_hint" : "order.unbooked_hint")} />
           )}
         </Panel>
       </div>

@@ -10,6 +10,7 @@ import type { ExamState } from "@/api/types";
 import { OrderRows, ordersQuery, TodayCounts, type OrderFilter } from "@/features/orders";
 import { dayBounds, longDay, today } from "@/lib/time";
 import { useDebounced } from "@/lib/useDebounced";
+import { useKeyHelp } from "@/lib/keyHelp";
 import { useKeys } from "@/lib/useKeys";
 import { Chips } from "@/ui/Chips";
 import { Empty } from "@/ui/Empty";
@@ -60,6 +61,18 @@ export function TodayPage() {
     },
   });
 
+  useKeyHelp({
+    title: t("desk.title"),
+    rows: [
+      [["F2"], t("help.new")],
+      [["↑", "↓"], t("help.row")],
+      [["Enter"], t("help.open")],
+      [["B"], t("help.book")],
+      [["A"], t("help.arrive")],
+      [["P"], t("help.slip")],
+    ],
+  });
+
   return (
     <PageFrame
       fill
@@ -87,7 +100,7 @@ export function TodayPage() {
             onChange={(event) => setText(event.target.value)}
             placeholder={t("desk.filter")}
             aria-label={t("desk.filter")}
-            style={{ width: 260 }}
+            className={css.find}
           />
           <Chips
             label={t("desk.days")}
@@ -103,6 +116,7 @@ export function TodayPage() {
       <Chips label={t("desk.show")} value={shown} onChange={(value) => set({ show: value === "all" ? undefined : value })} chips={shownKeys.map((value) => ({ value, label: t(`desk.show.${value}`) }))} />
       <Panel flush className={css.list}>
         <OrderRows
+          main
           label={t("desk.title")}
           orders={orders.data?.pages.flatMap(({ items }) => items)}
           error={orders.error}

@@ -81,6 +81,12 @@ export function useOrderSteps(): OrderSteps {
       case "read":
         void navigate({ to: "/reading/$orderId", params: { orderId: id } });
         return;
+      case "report":
+        void navigate({ to: "/orders/$orderId/report", params: { orderId: id } });
+        return;
+      case "images":
+        void navigate({ to: "/viewer", search: { study: order.study_uid } });
+        return;
       case "timeline":
         void navigate({ to: "/orders/$orderId/timeline", params: { orderId: id } });
     }
@@ -90,7 +96,7 @@ export function useOrderSteps(): OrderSteps {
   const title = (order: Order) => `${order.patient.name} · ${itemsText(order, i18n.language, t)}`;
   const dialogs = (
     <>
-      <Modal open={open?.kind === "book"} onCancel={close} footer={null} width={1000} destroyOnHidden title={open?.kind === "book" ? title(open.order) : undefined}>
+      <Modal open={open?.kind === "book"} onCancel={close} footer={null} width="min(1280px, 96vw)" destroyOnHidden title={open?.kind === "book" ? title(open.order) : undefined}>
         {open?.kind === "book" && (
           <BookingBoard
             order={open.order}
@@ -136,12 +142,12 @@ export function useOrderSteps(): OrderSteps {
   return { stepsOf: (order) => stepsFor(order.state, actions), run, dialogs };
 }
 
-const primary: readonly OrderStep[] = ["accept", "arrive", "book", "read"];
+const primary: readonly OrderStep[] = ["accept", "arrive", "book", "read", "report"];
 
 /** The steps as buttons: the next one stands out, what ends the order stands last and red. */
 export function StepButtons({ order, steps, skip = [], size = "middle" }: { order: Order; steps: OrderSteps; skip?: readonly OrderStep[]; size?: "small" | "middle" }) {
   const { t } = useTranslation("app");
-  const offered = steps.stepsOf(order).filter((step) => !skip.includes(step));
+  const offered = steps.stepsOf(order).filter((step) => !skip.includes(step) && (step !== "images" || order.images > 0));
   const main = order.state === "accepted" && order.priority === "emergency" ? "arrive" : offered.find((step) => primary.includes(step));
   return (
     <div className={css.steps}>

@@ -11,7 +11,8 @@ import { currentOf, inOrder, QueueRows, RoomPicker, useQueue, useQueueActs, useR
 import { orderQuery } from "@/features/orders";
 import { patientQuery } from "@/features/patients";
 import { named } from "@/lib/i18n";
-import { useKeys } from "@/lib/useKeys";
+import { useKeyHelp } from "@/lib/keyHelp";
+import { isIdle, useKeys } from "@/lib/useKeys";
 import { askReason } from "@/ui/askReason";
 import { Chips } from "@/ui/Chips";
 import { Empty } from "@/ui/Empty";
@@ -53,6 +54,14 @@ export function ExamRoomPage() {
     // Somebody may still be inside, waiting for the images to be confirmed: who was called comes to the middle.
     calls.next(room.id, (called) => setPicked(called.id));
   };
+  /** The arrows walk the list without leaving the keys of the acts. */
+  const step = (event: KeyboardEvent, by: 1 | -1) => {
+    const list = (shown === "open" ? open : done) ?? [];
+    if (event.defaultPrevented || list.length === 0 || !isIdle(event.target)) return;
+    event.preventDefault();
+    const at = list.findIndex(({ id }) => id === entry?.id);
+    setPicked(list[Math.min(list.length - 1, Math.max(0, at + by))]?.id ?? null);
+  };
   const act = (what: "call" | "enter" | "skip" | "return") => entry && mayCall && calls.act(entry, what);
   const exam = (what: ExamAct) => {
     if (order.data && examActs.includes(what)) exams.run(order.data, what, entry?.device_id);
@@ -74,6 +83,24 @@ export function ExamRoomPage() {
     d: () => exam("discontinue"),
     o: () => exam("redo"),
     Escape: () => setPicked(null),
+    ArrowDown: (event) => step(event, 1),
+    ArrowUp: (event) => step(event, -1),
+  });
+  useKeyHelp({
+    title: t("exam_room.title"),
+    rows: [
+      [["↑", "↓"], t("help.pick")],
+      [["N"], t("help.next")],
+      [["R"], t("help.recall")],
+      [["E"], t("help.enter")],
+      [["S"], t("help.skip")],
+      [["U"], t("help.return")],
+      [["B"], t("help.begin")],
+      [["C"], t("help.complete")],
+      [["D"], t("help.discontinue")],
+      [["O"], t("help.redo")],
+      [["Esc"], t("help.current")],
+    ],
   });
 
   const hold = (held: QueueEntry) =>

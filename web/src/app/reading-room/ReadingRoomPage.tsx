@@ -11,6 +11,7 @@ import { reports, type EditorHandle } from "@/features/reporting";
 import { named } from "@/lib/i18n";
 import { Empty } from "@/ui/Empty";
 import { Failure } from "@/ui/Failure";
+import { useKeyHelp } from "@/lib/keyHelp";
 import { useAgeText } from "@/ui/PersonLine";
 import { useMeasurements, useStore, useViewerSession, Viewer, type OverlayCase, type SeriesRef } from "@/viewer";
 import { CaseBanner } from "./CaseBanner";
@@ -25,7 +26,17 @@ import css from "./Room.module.css";
 export function ReadingRoomPage() {
   const { orderId = "" } = useParams({ strict: false });
   const search: Record<string, string | undefined> = useSearch({ strict: false });
+  const { t } = useTranslation("reading-room");
   useDarkRoom();
+  useKeyHelp({
+    title: t("help.title"),
+    rows: [
+      [["H", "F1"], t("help.images")],
+      [["Alt N"], t("help.next")],
+      [["Alt R"], t("help.report")],
+      [["F2"], t("help.placeholder")],
+    ],
+  });
   const queries = useQueryClient();
   const reading = useQuery(readingQuery(orderId));
   useLive(["report", "study", "case", "order", "exam"], (event) => {

@@ -3,10 +3,11 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Button } from "antd";
 import type { Ref } from "react";
 import { useTranslation } from "react-i18next";
-import { useMay, useSession } from "@/api/session";
+import { useDirectory, useMay, useSession } from "@/api/session";
 import type { Reading, Report } from "@/api/types";
 import { readingQuery } from "@/features/reading";
-import { ReportEditor, reports, type EditorHandle } from "@/features/reporting";
+import { ReportEditor, reports, ReportSheet, type EditorHandle } from "@/features/reporting";
+import { named } from "@/lib/i18n";
 import { Empty } from "@/ui/Empty";
 import { Failure } from "@/ui/Failure";
 import css from "./Room.module.css";
@@ -19,7 +20,8 @@ interface Props {
 }
 
 export function ReportPane({ reading, onDone, onDetach, ref }: Props) {
-  const { t } = useTranslation("reading-room");
+  const { t, i18n } = useTranslation("reading-room");
+  const directory = useDirectory();
   const session = useSession();
   const may = useMay();
   const queries = useQueryClient();
@@ -52,32 +54,37 @@ export function ReportPane({ reading, onDone, onDetach, ref }: Props) {
     );
   }
   return (
-    <ReportEditor
-      key={report.id}
-      ref={ref}
-      report={report}
-      userId={session.user.id}
-      modality={order.modality}
-      bodyPart={order.items[0]?.body_part ?? ""}
-      mayShare={may("share.create")}
-      mayWrite={may("report.draft", "report.initial")}
-      onChanged={adopt}
-      onDone={() => {
-        // What was handed in is somebody else's turn: the auditor must not find it held.
-        void reports.release(order.id).catch(() => undefined);
-        onDone();
-      }}
-      extra={
-        onDetach !== undefined && (
-          <Button
-            size="small"
-            icon={<ExportOutlined />}
-            onClick={onDetach}
-            aria-label={t("report.detach")}
-            title={t("report.detach")}
-          />
-        )
-      }
-    />
+    <>
+      <div className={css.paper}>
+        <ReportSheet report={report} order={order} hospital={directory === undefined ? "" : named(directory.org, i18n.language)} />
+      </div>
+      <ReportEditor
+        key={report.id}
+        ref={ref}
+        report={report}
+        userId={session.user.id}
+        modality={order.modality}
+        bodyPart={order.items[0]?.body_part ?? ""}
+        mayShare={may("share.create")}
+        mayWrite={may("report.draft", "report.initial")}
+        onChanged={adopt}
+        onDone={() => {
+          // What was handed in is somebody else's turn: the auditor must not find it held.
+          void reports.release(order.id).catch(() => undefined);
+          onDone();
+        }}
+        extra={
+          onDetach !== undefined && (
+            <Button
+              size="small"
+              icon={<ExportOutlined />}
+              onClick={onDetach}
+              aria-label={t("report.detach")}
+              title={t("report.detach")}
+            />
+          )
+        }
+      />
+    </>
   );
 }

@@ -1,3 +1,4 @@
+import { ArrowLeftOutlined } from "@ant-design/icons";
 import { useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
 import { Skeleton } from "antd";
@@ -77,21 +78,33 @@ function Shown({ study, session }: { study: Study; session: ViewerSession }) {
   }
   return (
     <div className={css.study}>
+      <header className={css.banner}>
+        <button type="button" className={css.back} onClick={() => window.history.back()} aria-label={t("common:back")} title={t("common:back")}>
+          <ArrowLeftOutlined />
+        </button>
+        <strong className={css.bannerName}>{study.patient_name}</strong>
+        <span className="mono">{study.patient_id}</span>
+        <span className={css.bannerItem}>{study.description}</span>
+        <span className="num">{study.date ?? ""}</span>
+        <span className="mono">{study.accession}</span>
+      </header>
       <aside className={css.side}>
         <SeriesRail
           series={series}
           shown={state.panes.map((pane) => pane.ref?.seriesUid).filter((uid) => uid !== undefined)}
           onOpen={(ref) => void session.show(session.state.active, ref)}
         />
-        <h2 className={css.sideTitle}>{t("measurements")}</h2>
-        <MeasurementList
-          entries={measured}
-          series={series}
-          onGo={({ seriesUid, index }) => {
-            const at = state.panes.findIndex((pane) => pane.ref?.seriesUid === seriesUid);
-            if (at >= 0) session.jump(index, at);
-          }}
-        />
+        <section className={measured.length === 0 ? css.quiet : undefined}>
+          <h2 className={css.sideTitle}>{t("measurements")}</h2>
+          <MeasurementList
+            entries={measured}
+            series={series}
+            onGo={({ seriesUid, index }) => {
+              const at = state.panes.findIndex((pane) => pane.ref?.seriesUid === seriesUid);
+              if (at >= 0) session.jump(index, at);
+            }}
+          />
+        </section>
       </aside>
       <Viewer session={session} series={series} subjectOf={() => subject} />
     </div>

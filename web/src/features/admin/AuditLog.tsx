@@ -1,10 +1,13 @@
 import { CheckCircleOutlined, CloseCircleOutlined, LockOutlined, StopOutlined, UnlockOutlined } from "@ant-design/icons";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { Input } from "antd";
+import { useQuery } from "@tanstack/react-query";
+import { Input, Select } from "antd";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { AuditRow } from "@/api/types";
+import type { AuditRow, Page, User } from "@/api/types";
 import { clock, dayOf } from "@/lib/time";
+import { api } from "@/api/client";
+import { useMay } from "@/api/session";
 import { useDebounced } from "@/lib/useDebounced";
 import { Empty } from "@/ui/Empty";
 import { Panel } from "@/ui/PageFrame";
@@ -28,6 +31,10 @@ export function AuditLog() {
       replace: true,
     });
   }, [filter, navigate]);
+  // Names instead of numbers for those who may see the list of users.
+  const may = useMay();
+  const users = useQuery({ queryKey: ["users", "names"], queryFn: ({ signal }) => api.get<Page<User>>("/users", { signal }), enabled: may("user.read"), staleTime: 60_000 });
+  const nameOf = new Map(users.data?.items.map(({ id, name }) => [id, name]));
   const pages = usePages<AuditRow>(["audit", filter], "/audit", filter);
   const outcome = (value: string) => {
     const [tone, icon] = value === "done" ? (["good", <CheckCircleOutlined key="i" />] as const) : value === "denied" ? (["warn", <StopOutlined key="i" />] as const) : (["warn", <CloseCircleOutlined key="i" />] as const);
@@ -39,12 +46,12 @@ export function AuditLog() {
   };
   const columns: Column<AuditRow>[] = [
     { key: "at", title: t("audit.at"), numeric: true, width: 160, render: (row) => `${dayOf(new Date(row.at))} ${clock(row.at, true)}` },
-    { key: "actor", title: t("audit.actor"), render: (row) => <><span>{t(`audit.kind.${row.actor_kind}`, { defaultValue: row.actor_kind })}</span> <span className="mono" title={row.actor_id ?? ""}>{(row.actor_id ?? "").slice(0, 13)}</span></> },
-    { key: "action", title: t("audit.action"), render: (row) => <span className="mono">{row.action}</span> },
+    { key: "actor", title: t("audit.actor"), render: (row) => <>{!nameOf.has(row.actor_id ?? "") && <span>{t(`audit.kind.${row.actor_kind}`, { defaultValue: row.actor_kind })}</span>} {nameOf.has(row.actor_id ?? "") ? <strong title={row.actor_id ?? ""}>{nameOf.get(row.actor_id ?? "")}</strong> : <span className="mono" title={row.actor_id ?? ""}>{(row.actor_id ?? "").slice(0, 13)}</span>}</> },
+    { key: "action", title: t("audit.action"), render: (row) => <span className={`mono ${css.breaks}`}>{row.action}</span> },
     { key: "object", title: t("audit.object"), wide: true, render: (row) => (row.object_kind ? <><span>{row.object_kind}</span> <span className="mono" title={row.object_id ?? ""}>{(row.object_id ?? "").slice(0, 24)}</span></> : "–") },
     { key: "outcome", title: t("audit.outcome"), width: 96, render: (row) => outcome(row.outcome) },
     { key: "source", title: t("audit.source"), wide: true, render: (row) => <span className="mono">{row.source ?? "–"}</span> },
-    { key: "detail", title: t("audit.detail"), wide: true, render: (row) => <span className={css.clip} title={detailText(row.detail)}>{detailText(row.detail)}</span> },
+    { key: "detail", title: t("audit.detail"), wide: true, render: (row) => <span className={`mono ${css.clip}`} title={detailText(row.detail)}>{detailText(row.detail)}</span> },
     {
       key: "sealed",
       title: t("audit.sealed"),
@@ -62,7 +69,21 @@ export function AuditLog() {
         <div className={css.filters}>
           {field("object_kind")}
           {field("object_id")}
-          {field("actor_id")}
+          {users.data ? (
+            <Select
+              allowClear
+              size="small"
+              style={{ width: 220 }}
+              showSearch={{ optionFilterProp: "label" }}
+              value={given.actor_id || undefined}
+              placeholder={t("audit.filter.actor")}
+              aria-label={t("audit.filter.actor")}
+              options={users.data.items.map(({ id, name, username }) => ({ value: id, label: `${name} (${username})` }))}
+              onChange={(id: string | undefined) => setGiven({ ...given, actor_id: id ?? "" })}
+            />
+          ) : (
+            field("actor_id")
+          )}
         </div>
       </div>
       <Panel flush>

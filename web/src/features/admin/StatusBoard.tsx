@@ -17,6 +17,9 @@ import css from "./Admin.module.css";
 /** Under this much room the archive is close to refusing images. */
 const LOW_SPACE = 20 * 1024 ** 3;
 
+/** The products' own spelling. */
+const DATABASES: Record<string, string> = { sqlite: "SQLite", postgres: "PostgreSQL", postgresql: "PostgreSQL" };
+
 /** Each part of the system with its state in a word; numbers below. Renewed every ten seconds. */
 export function StatusBoard() {
   const { t } = useTranslation("admin");
@@ -25,6 +28,8 @@ export function StatusBoard() {
   if (!status.data) return status.error ? <Failure error={status.error} onRetry={() => void status.refetch()} /> : <Skeleton active paragraph={{ rows: 6 }} />;
   const now = status.data;
   const up = span(now.uptime_seconds);
+  const uptime = ({ days, hours, minutes }: typeof up): string =>
+    days > 0 ? t("status.span", { days, hours, minutes }) : hours > 0 ? t("status.span_hours", { hours, minutes }) : t("status.span_minutes", { minutes });
   const health = (fine: boolean, word: string): ReactNode => (
     <Tag tone={fine ? "good" : "warn"} icon={fine ? <CheckCircleOutlined /> : <WarningOutlined />}>
       {word}
@@ -38,8 +43,8 @@ export function StatusBoard() {
           <Facts
             facts={[
               [t("status.version"), <span key="v" className="mono">{now.version}</span>],
-              [t("status.uptime"), t("status.span", { days: up.days, hours: up.hours, minutes: up.minutes })],
-              [t("status.database"), now.database],
+              [t("status.uptime"), uptime(up)],
+              [t("status.database"), DATABASES[now.database] ?? now.database],
               [t("status.live"), t(`status.live.${live}`)],
               [t("status.demo"), now.demo ? t("common:yes") : t("common:no")],
             ]}

@@ -100,9 +100,9 @@ export function Users() {
   );
 }
 
-function RoleSelect(props: { value?: Role[]; onChange?: (roles: Role[]) => void; id?: string }) {
+function RoleSelect({ label, ...props }: { value?: Role[]; onChange?: (roles: Role[]) => void; id?: string; label?: string }) {
   const { t } = useTranslation("admin");
-  return <Select mode="multiple" {...props} options={roles.map((value) => ({ value, label: t(`common:role.${value}`) }))} showSearch={{ optionFilterProp: "label" }} />;
+  return <Select mode="multiple" {...props} aria-label={label} options={roles.map((value) => ({ value, label: t(`common:role.${value}`) }))} showSearch={{ optionFilterProp: "label" }} />;
 }
 
 function AddUser({ open, onClose }: { open: boolean; onClose: () => void }) {
@@ -157,7 +157,7 @@ function OneUser({ user }: { user: User }) {
           <Input value={name} maxLength={64} aria-label={t("user.name")} onChange={(event) => setName(event.target.value)} />
         </Form.Item>
         <Form.Item label={t("user.roles")} extra={t("user.roles_hint")}>
-          <RoleSelect value={chosen} onChange={setChosen} />
+          <RoleSelect label={t("user.roles")} value={chosen} onChange={setChosen} />
         </Form.Item>
         <Button type="primary" disabled={!differs || name.trim() === "" || chosen.length === 0} loading={change.isPending} onClick={() => change.mutate({ name: name.trim(), roles: chosen })}>
           {t("common:save")}

@@ -101,6 +101,7 @@ export function DisplayPage({ id }: { id: string }) {
               <h2>
                 {language === "en-US" && room.room_name_en ? room.room_name_en : room.room_name}
                 {language === "zh-CN" && room.room_name_en && <small>{room.room_name_en}</small>}
+                <span className={`${css.count} num`}>{t("waiting", { count: room.waiting_count })}</span>
               </h2>
               <div className={css.calling} aria-live="polite">
                 {calling ? (
@@ -114,7 +115,7 @@ export function DisplayPage({ id }: { id: string }) {
                 )}
               </div>
               <div className={css.next}>
-                <span className={css.nextLabel}>{t("next")}</span>
+                <span className={css.nextLabel}>{t(room.waiting.length > 0 ? "next" : "none_next")}</span>
                 <ol>
                   {room.waiting.slice(0, 3).map((waiting) => (
                     <li key={waiting.ticket}>
@@ -122,7 +123,6 @@ export function DisplayPage({ id }: { id: string }) {
                     </li>
                   ))}
                 </ol>
-                <span className={`${css.count} num`}>{t("waiting", { count: room.waiting_count })}</span>
               </div>
             </section>
           );

@@ -5,6 +5,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useDirectory, useMay } from "@/api/session";
 import type { QueueEntry, QueueState } from "@/api/types";
+import { useKeyHelp } from "@/lib/keyHelp";
 import { useKeys } from "@/lib/useKeys";
 import { askReason } from "@/ui/askReason";
 import { Chips } from "@/ui/Chips";
@@ -63,6 +64,16 @@ export function QueuePage() {
   const keyActs: Record<string, QueueAct> = { r: "call", s: "skip", e: "enter", h: "hold", b: "return", t: "transfer", l: "leave" };
   useKeys({ n: () => mayCall && room !== "" && acts.next(room) });
 
+  useKeyHelp({
+    title: t("title"),
+    rows: [
+      [["N"], t("next")],
+      [["↑", "↓"], t("app:help.row")],
+      [["Enter"], t("app:help.open")],
+      ...Object.entries(keyActs).map(([key, act]) => [[key.toUpperCase()], t(`act.${act}`)] as const),
+    ],
+  });
+
   const offered = (entry: QueueEntry) => actsFor(entry.state).filter((act) => act !== "transfer" || (directory?.devices.length ?? 0) > 1);
   return (
     <PageFrame
@@ -82,6 +93,7 @@ export function QueuePage() {
       <Chips label={t("column.state")} value={shown} onChange={(show) => set({ show: show === "open" ? undefined : show })} chips={shownKeys.map((value) => ({ value, label: t(`show.${value}`), count: count(value) }))} />
       <Panel flush>
         <QueueRows
+          main
           entries={entries}
           error={queue.error}
           onRetry={() => void queue.refetch()}

@@ -17,6 +17,8 @@ interface QueueRowsProps {
   withRoom?: boolean;
   /** Only ticket, name and state, for the side of the exam room. */
   slim?: boolean;
+  /** The page's main list: the arrows reach it from anywhere. */
+  main?: boolean;
   selected?: string | null;
   onOpen?: (entry: QueueEntry) => void;
   onRowKey?: (event: KeyboardEvent, entry: QueueEntry) => void;
@@ -55,7 +57,7 @@ export function QueueRows({ entries, withRoom = false, slim = false, actions, ..
             ),
           },
         ]),
-    ...(withRoom ? [{ key: "room", title: t("column.room"), width: 110, wide: true, render: (entry: QueueEntry) => room(entry.room_id, entry.room_name) }] : []),
+    ...(withRoom ? [{ key: "room", title: t("column.room"), width: 168, wide: true, render: (entry: QueueEntry) => room(entry.room_id, entry.room_name) }] : []),
     { key: "state", title: t("column.state"), width: 96, render: (entry) => <QueueTag state={entry.state} /> },
     {
       key: "waited",

@@ -52,7 +52,7 @@ export function RoomPicker({ room, onChange, all = false }: { room: string; onCh
   }));
   return (
     <Select
-      value={room || undefined}
+      value={room || (all ? "" : undefined)}
       onChange={onChange}
       aria-label={t("room")}
       placeholder={t("room")}

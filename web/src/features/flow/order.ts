@@ -13,7 +13,9 @@ const rank: Record<QueueState, number> = { in_room: 0, called: 1, waiting: 2, on
 
 /** The order in which people stand in the list; the server's position decides among those who wait. */
 export function inOrder(entries: readonly QueueEntry[]): QueueEntry[] {
-  return [...entries].sort((a, b) => rank[a.state] - rank[b.state] || a.position - b.position || a.arrived_at.localeCompare(b.arrived_at));
+  // Over several rooms the positions of each begin anew: emergencies stand before all others who wait.
+  const late = (entry: QueueEntry) => (entry.priority === "emergency" ? 0 : 1);
+  return [...entries].sort((a, b) => rank[a.state] - rank[b.state] || late(a) - late(b) || a.position - b.position || a.arrived_at.localeCompare(b.arrived_at));
 }
 
 export type QueueAct = "call" | "enter" | "skip" | "return" | "hold" | "leave" | "transfer";

@@ -17,6 +17,8 @@ interface OrderRowsProps {
   empty: ReactNode;
   more?: { has: boolean; loading: boolean; load: () => void };
   onRowKey?: (event: KeyboardEvent, order: Order) => void;
+  /** The page's main list: the arrows reach it from anywhere. */
+  main?: boolean;
   /** The patient's own page does not repeat the name on each row. */
   withPatient?: boolean;
 }
@@ -45,7 +47,7 @@ export function OrderRows({ label, orders, onOpen, empty, withPatient = true, ..
       wide: true,
       render: (order) => (order.appointment ? stamp(order.appointment.start) : "–"),
     },
-    { key: "where", title: t("column.where"), width: 120, wide: true, render: (order) => (order.appointment ? roomOf(order.appointment.device_id, order.appointment.room_name) : "–") },
+    { key: "where", title: t("column.where"), width: 168, wide: true, render: (order) => (order.appointment ? roomOf(order.appointment.device_id, order.appointment.room_name) : "–") },
     { key: "ticket", title: t("column.ticket"), numeric: true, width: 72, render: (order) => (order.ticket ? <strong>{order.ticket}</strong> : "–") },
     { key: "visit", title: t("column.visit"), width: 72, wide: true, render: (order) => t(`common:visit.${order.visit_class}`) },
     { key: "created", title: t("column.created"), numeric: true, width: 96, wide: true, render: (order) => stamp(order.created_at) },

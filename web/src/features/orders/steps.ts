@@ -1,11 +1,13 @@
 import type { ExamState } from "@/api/types";
 
 /** What somebody at the desk can do with an order; the server decides, this only keeps useless buttons away. */
-export type OrderStep = "accept" | "return" | "book" | "move" | "unbook" | "arrive" | "cancel" | "slip" | "read" | "timeline";
+export type OrderStep = "accept" | "return" | "book" | "move" | "unbook" | "arrive" | "cancel" | "slip" | "read" | "report" | "images" | "timeline";
 
 interface Rule {
   step: OrderStep;
   action: string;
+  /** Not offered to those who may do this. */
+  without?: string;
   states: readonly ExamState[] | "any";
 }
 
@@ -19,11 +21,14 @@ const rules: readonly Rule[] = [
   { step: "unbook", action: "appointment.book", states: ["scheduled"] },
   { step: "slip", action: "order.read", states: ["accepted", "scheduled", "arrived", "prepared", "redo"] },
   { step: "read", action: "reading.read", states: ["in_progress", "imaged", "completed", "reported", "audited", "delivered"] },
+  // Who reads in the reading room has report and images there; others get each by itself.
+  { step: "report", action: "report.read", states: ["audited", "delivered"] },
+  { step: "images", action: "study.read", without: "reading.read", states: ["in_progress", "imaged", "completed", "reported", "audited", "delivered"] },
   { step: "return", action: "order.accept", states: ["ordered", "accepted"] },
   { step: "cancel", action: "order.cancel", states: beforeExam },
   { step: "timeline", action: "timeline.read", states: "any" },
 ];
 
 export function stepsFor(state: ExamState, actions: readonly string[]): OrderStep[] {
-  return rules.filter((rule) => actions.includes(rule.action) && (rule.states === "any" || rule.states.includes(state))).map(({ step }) => step);
+  return rules.filter((rule) => actions.includes(rule.action) && !(rule.without !== undefined && actions.includes(rule.without)) && (rule.states === "any" || rule.states.includes(state))).map(({ step }) => step);
 }

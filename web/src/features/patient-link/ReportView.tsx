@@ -1,7 +1,8 @@
 import { useTranslation } from "react-i18next";
 import { path, url } from "@/api/client";
 import type { PatientView } from "@/api/types";
-import { dayOf, isDay, stamp } from "@/lib/time";
+import { dayOf, fullStamp, isDay, stamp } from "@/lib/time";
+import { unbroken } from "@/lib/prose";
 import { ImageStack } from "./ImageStack";
 import css from "./PatientLink.module.css";
 
@@ -37,12 +38,12 @@ export function ReportView({ token, view, onEnded }: { token: string; view: Pati
               view[section].trim() === "" ? null : (
                 <section key={section} className={css.section} data-section={section}>
                   <h2 className={css.heading2}>{t(`report.${section}`)}</h2>
-                  <p className={css.prose}>{view[section]}</p>
+                  <p className={css.prose}>{unbroken(view[section])}</p>
                 </section>
               ),
             )}
             {view.signed_by !== null && (
-              <p className={css.signed}>{t("report.signed", { name: view.signed_by, time: stamp(view.signed_at) })}</p>
+              <p className={css.signed}>{t("report.signed", { name: view.signed_by, time: fullStamp(view.signed_at ?? "") })}</p>
             )}
             <a className={css.primary} href={url(path`/p/${token}/report.pdf`)} target="_blank" rel="noopener">
               {t("report.pdf")}

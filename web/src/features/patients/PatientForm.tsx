@@ -156,7 +156,7 @@ export function PatientForm({ typed, patient, onDone, onUse, onCancel }: Patient
         </Field>
         <Field label={t("field.sex")} group>
           {(id) => (
-            <div data-step>
+            <div data-step className={css.sexes}>
               <Segmented<Sex> id={id} block value={draft.sex} onChange={(sex) => set({ sex })} options={sexes.map((value) => ({ value, label: t(`common:sex.${value}`) }))} />
             </div>
           )}

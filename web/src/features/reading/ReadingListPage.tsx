@@ -8,7 +8,9 @@ import { useLive, useLiveState } from "@/api/live";
 import type { ExamState, Priority, ReadingRow, ReportStage } from "@/api/types";
 import { itemNamed } from "@/lib/i18n";
 import { stamp } from "@/lib/time";
+import { useKeyHelp } from "@/lib/keyHelp";
 import { useDebounced } from "@/lib/useDebounced";
+import { isIdle, useKeys } from "@/lib/useKeys";
 import { Empty } from "@/ui/Empty";
 import { Failure } from "@/ui/Failure";
 import { PageFrame } from "@/ui/PageFrame";
@@ -46,6 +48,14 @@ export function ReadingListPage() {
   const list = useInfiniteQuery(worklistQuery(filter));
   useLive(["report", "study", "exam", "order", "case", "mpps"], [["reading", "list"]]);
   const live = useLiveState();
+  useKeyHelp({
+    title: t("list.title"),
+    rows: [
+      [["↑", "↓"], t("app:help.row")],
+      [["Home", "End"], t("app:help.first_last")],
+      [["Enter"], t("app:help.open")],
+    ],
+  });
 
   return (
     <PageFrame
@@ -198,6 +208,14 @@ function Rows({ incoming, more, loadingMore, onMore, filtered, onClear }: RowsPr
     body.current?.querySelectorAll<HTMLTableRowElement>("tr")[next]?.focus();
   };
 
+  /** The arrows reach the list from anywhere on the page. */
+  const reach = (event: globalThis.KeyboardEvent): void => {
+    if (event.defaultPrevented || rows.length === 0 || !isIdle(event.target)) return;
+    event.preventDefault();
+    body.current?.querySelectorAll<HTMLTableRowElement>("tr")[at]?.focus();
+  };
+  useKeys({ ArrowDown: reach, ArrowUp: reach });
+
   if (rows.length === 0) {
     return filtered ? (
       <Empty
@@ -216,7 +234,7 @@ function Rows({ incoming, more, loadingMore, onMore, filtered, onClear }: RowsPr
           {t("list.arrived", { count: arrived })}
         </button>
       )}
-      <table className={css.table} onKeyDown={press}>
+      <table className={`${css.table} ${css.cards}`} onKeyDown={press}>
         <thead>
           <tr>
             <th scope="col">{t("column.state")}</th>
@@ -225,7 +243,7 @@ function Rows({ incoming, more, loadingMore, onMore, filtered, onClear }: RowsPr
             <th scope="col" className={css.wide}>
               {t("column.accession")}
             </th>
-            <th scope="col" className={css.right}>
+            <th scope="col" className={`${css.right} ${css.wide}`}>
               {t("column.images")}
             </th>
             <th scope="col" className={css.wide}>
@@ -284,25 +302,25 @@ function Row({ row, language, selected, tabbable, onFocus, onOpen }: RowProps) {
       onFocus={onFocus}
       onClick={onOpen}
     >
-      <td>
+      <td className={css.cardTags}>
         <span className={css.tags}>
           <CaseTag row={row} />
           <PriorityTag priority={row.priority} />
         </span>
       </td>
-      <td>
+      <td className={css.cardHead}>
         <span className={css.name}>{row.patient.name}</span>{" "}
         <span className={css.dim}>
           {t(`common:sex.${row.patient.sex}`)} {ageText(t, row.age_text)}
         </span>
       </td>
-      <td>
+      <td className={css.cardLine}>
         <span className={css.modality}>{row.modality}</span> {itemNamed(row, language)}
       </td>
       <td className={`${css.wide} mono`}>{row.accession}</td>
-      <td className={`${css.right} num`}>{row.images}</td>
+      <td className={`${css.right} ${css.wide} num`}>{row.images}</td>
       <td className={`${css.wide} num`}>{stamp(row.imaged_at)}</td>
-      <td className={`${css.right} num`}>
+      <td className={`${css.right} ${css.cardSide} num`}>
         {open && (
           <span className={waiting.late ? css.late : undefined}>
             {t(`waiting.${waiting.unit}`, { count: waiting.count })}
@@ -310,7 +328,7 @@ function Row({ row, language, selected, tabbable, onFocus, onOpen }: RowProps) {
           </span>
         )}
       </td>
-      <td>
+      <td className={css.cardEnd}>
         {row.locked_by !== null && (
           <span className={css.locked}>
             <LockOutlined aria-hidden /> {row.locked_by}

@@ -1,7 +1,7 @@
 import { LinkOutlined } from "@ant-design/icons";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Alert, App, Button, Input, Modal, Skeleton } from "antd";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useLive } from "@/api/live";
 import type { Order, UnmatchedStudy } from "@/api/types";
@@ -32,7 +32,7 @@ export function UnmatchedPage() {
         <Empty title={t("unmatched.empty")} hint={t("unmatched.empty_hint")} />
       ) : (
         <div className={css.listBox}>
-          <table className={css.table}>
+          <table className={`${css.table} ${css.cards}`}>
             <thead>
               <tr>
                 <th scope="col">{t("unmatched.reason")}</th>
@@ -42,7 +42,7 @@ export function UnmatchedPage() {
                 <th scope="col" className={css.wide}>
                   {t("column.accession")}
                 </th>
-                <th scope="col" className={css.right}>
+                <th scope="col" className={`${css.right} ${css.wide}`}>
                   {t("column.images")}
                 </th>
                 <th scope="col" className={css.wide}>
@@ -59,19 +59,19 @@ export function UnmatchedPage() {
             <tbody>
               {list.data.items.map((study) => (
                 <tr key={study.study_uid}>
-                  <td>
+                  <td className={css.cardTags}>
                     <Reason reason={study.reason} />
                   </td>
-                  <td className={css.name}>{study.patient_name}</td>
-                  <td className="mono">{study.patient_id}</td>
-                  <td>
+                  <td className={`${css.name} ${css.cardHead}`}>{study.patient_name}</td>
+                  <td className={`${css.cardEnd} mono`}>{study.patient_id}</td>
+                  <td className={css.cardLine}>
                     <span className={css.modality}>{study.modality}</span> {study.description}
                   </td>
                   <td className={`${css.wide} mono`}>{study.accession}</td>
-                  <td className={`${css.right} num`}>{study.images}</td>
+                  <td className={`${css.right} ${css.wide} num`}>{study.images}</td>
                   <td className={`${css.wide} mono`}>{study.source_aet}</td>
                   <td className={`${css.wide} num`}>{stamp(study.received_at)}</td>
-                  <td className={css.right}>
+                  <td className={`${css.right} ${css.cardSide}`}>
                     <Button size="small" icon={<LinkOutlined />} onClick={() => setLinking(study)}>
                       {t("unmatched.link")}
                     </Button>
@@ -96,9 +96,17 @@ function LinkDialog({ study, onClose }: { study: UnmatchedStudy; onClose: () => 
   const { t, i18n } = useTranslation("reading");
   const { message } = App.useApp();
   const queries = useQueryClient();
-  const [text, setText] = useState(study.accession || study.patient_id);
+  // What the images say is looked for in turn until something is found: number, patient, name. Typing ends that.
+  const tries = [...new Set([study.accession, study.patient_id, study.patient_name])].filter((each) => each.trim() !== "");
+  const [attempt, setAttempt] = useState(0);
+  const [typed, setTyped] = useState<string | null>(null);
+  const text = typed ?? tries[attempt] ?? "";
   const q = useDebounced(text, 250);
   const candidates = useQuery(candidatesQuery(q));
+  const nothing = candidates.data?.items.length === 0;
+  useEffect(() => {
+    if (nothing && typed === null && q === tries[attempt] && attempt < tries.length - 1) setAttempt(attempt + 1);
+  }, [nothing, typed, q, tries, attempt]);
   const [chosen, setChosen] = useState<Order | null>(null);
   const patient = useQuery(patientQuery(chosen?.patient.id ?? null));
   const link = useMutation({
@@ -126,11 +134,14 @@ function LinkDialog({ study, onClose }: { study: UnmatchedStudy; onClose: () => 
       <p className={css.reason}>
         <Reason reason={study.reason} /> {t(`unmatched.why.${study.reason}`, { defaultValue: "" })}
       </p>
+      <p className={css.reason}>
+        <strong>{study.patient_name}</strong> <span className="mono">{study.patient_id}</span> · {study.modality} {study.description} · {study.study_date ?? "–"} · <span className="mono">{study.accession}</span>
+      </p>
       <Input.Search
         autoFocus
         value={text}
         onChange={(event) => {
-          setText(event.target.value);
+          setTyped(event.target.value);
           setChosen(null);
         }}
         placeholder={t("unmatched.search")}

@@ -116,7 +116,7 @@ export function ReportEditor({ report, userId, modality, bodyPart, mayShare, may
         <StageTag stage={base.stage} />
         <SaveState handle={handle} editable={editable} />
         <span className={css.headActions}>
-          <TemplatePicker modality={modality} bodyPart={bodyPart} disabled={!editable} onPick={apply} />
+          {editable && <TemplatePicker modality={modality} bodyPart={bodyPart} disabled={false} onPick={apply} />}
           <Button
             size="small"
             icon={<HistoryOutlined />}
@@ -164,7 +164,7 @@ export function ReportEditor({ report, userId, modality, bodyPart, mayShare, may
         />
       )}
       <div className={css.fields}>
-        {SECTIONS.map((section) => (
+        {SECTIONS.filter((section) => editable || text[section] !== "").map((section) => (
           <label key={section} className={css.section} data-section={section}>
             <span className={css.sectionName}>{t(`section.${section}`)}</span>
             <textarea

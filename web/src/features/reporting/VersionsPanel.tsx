@@ -115,8 +115,10 @@ function Compared({ report, from, to }: { report: Report; from: number; to: numb
   const diff = useQuery(diffQuery(report.id, from, to, report.rev));
   if (diff.isPending) return <Skeleton active title={false} />;
   if (diff.isError) return <Failure compact error={diff.error} onRetry={() => void diff.refetch()} />;
+  const same = SECTIONS.every((section) => diff.data[section].every(({ op }) => op !== "insert" && op !== "delete"));
   return (
     <>
+      {same && <p className={css.dim}>{t("versions.same")}</p>}
       {SECTIONS.map((section) => (
         <section key={section}>
           <h3 className={css.sectionName}>{t(`section.${section}`)}</h3>

@@ -1,4 +1,5 @@
 export { ReportEditor, type EditorHandle } from "./ReportEditor";
+export { ReportSheet } from "./ReportSheet";
 export { ShareDialog } from "./ShareDialog";
 export { reports } from "./api";
 export { sweep as sweepDrafts } from "./recovery";

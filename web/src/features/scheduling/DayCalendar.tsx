@@ -47,15 +47,16 @@ export function DayCalendar({ day, modality, onChange, onOpen }: DayCalendarProp
   });
 
   const columns = devices.map((device) => ({ device, blocks: blocksOf((appointments.data ?? []).filter(({ device_id }) => device_id === device.id)) }));
-  const hours = hoursFor(columns.flatMap(({ blocks }) => blocks));
-  const top = (minute: number) => (minute - hours.from * 60) * PIXELS_PER_MINUTE;
   const minute = minuteOfDay(now.toISOString());
+  const isToday = day === today();
+  const hours = hoursFor(columns.flatMap(({ blocks }) => blocks), isToday ? minute : undefined);
+  const top = (minute: number) => (minute - hours.from * 60) * PIXELS_PER_MINUTE;
   const height = (hours.to - hours.from) * 60 * PIXELS_PER_MINUTE;
 
   // Opening today's calendar shows the present hour, not the early morning.
   const scroller = useRef<HTMLDivElement>(null);
   const ready = directory !== undefined && appointments.data !== undefined;
-  const startAt = day === today() ? Math.max(0, top(minute) - 120) : 0;
+  const startAt = isToday ? Math.max(0, top(minute) - 120) : 0;
   const initial = useRef(startAt);
   useEffect(() => {
     initial.current = startAt;
@@ -77,7 +78,7 @@ export function DayCalendar({ day, modality, onChange, onOpen }: DayCalendarProp
       ) : devices.length === 0 ? (
         <Empty title={t("calendar.none")} hint={t("calendar.none_hint")} />
       ) : (
-        <div className={css.days} ref={scroller}>
+        <div className={css.days} ref={scroller} tabIndex={0} role="region" aria-label={t("calendar.region", { modality: shown })}>
           <div className={css.axis} style={{ height: height + 48 }}>
             {Array.from({ length: hours.to - hours.from + 1 }, (_, index) => hours.from + index).map((hour) => (
               <span key={hour} className="num" style={{ top: top(hour * 60) + 48 }}>
@@ -100,7 +101,7 @@ export function DayCalendar({ day, modality, onChange, onOpen }: DayCalendarProp
                   className={css.track}
                   style={{ height, backgroundSize: `100% ${60 * PIXELS_PER_MINUTE}px` }}
                 >
-                  {day === today() && minute >= hours.from * 60 && minute <= hours.to * 60 && <div className={css.now} style={{ top: top(minute) }} aria-hidden />}
+                  {isToday && minute >= hours.from * 60 && minute <= hours.to * 60 && <div className={css.now} style={{ top: top(minute) }} aria-hidden />}
                   {blocks.map(({ appointment, from, to, lane, lanes }) => (
                     <button
                       key={appointment.id}

@@ -41,10 +41,10 @@ export function blocksOf(appointments: readonly Appointment[]): Block[] {
   return blocks;
 }
 
-/** The hours to show: the usual day, wider when something stands outside it. */
-export function hoursFor(blocks: readonly Block[]): { from: number; to: number } {
-  let from = 8;
-  let to = 18;
+/** The hours to show: the usual day, wider when something stands outside it or when the present minute does. */
+export function hoursFor(blocks: readonly Block[], now?: number): { from: number; to: number } {
+  let from = now === undefined ? 8 : Math.min(8, Math.floor(now / 60));
+  let to = now === undefined ? 18 : Math.max(18, Math.min(24, Math.floor(now / 60) + 1));
   for (const block of blocks) {
     from = Math.min(from, Math.floor(block.from / 60));
     to = Math.max(to, Math.ceil(block.to / 60));
