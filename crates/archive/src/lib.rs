@@ -224,10 +224,10 @@ impl Archive {
         Ok(stats)
     }
 
-    /// How SQLite would run a query; for tests of query plans.
+    /// How SQLite would run a query when a condition with at most `few` matches is rare; for tests of query plans.
     #[doc(hidden)]
-    pub async fn explain(&self, query: &Query) -> Result<Vec<String>, ArchiveError> {
-        Ok(store::explain(&self.inner.db, query).await?)
+    pub async fn explain(&self, query: &Query, few: i64) -> Result<Vec<String>, ArchiveError> {
+        Ok(store::explain(&self.inner.db, query, few).await?)
     }
 
     pub(crate) async fn submit(&self, commit: Commit) -> Result<(), ArchiveError> {

@@ -108,6 +108,11 @@ impl Pattern {
         Self { text: text.to_owned() }
     }
 
+    /// Everything that begins with `text`, where `*` and `?` count for nothing.
+    pub fn beginning(text: &str) -> Self {
+        Self { text: format!("{}*", text.replace(['*', '?'], "")) }
+    }
+
     /// The value itself when it has no wildcards.
     pub fn exact(&self) -> Option<&str> {
         (!self.text.contains(['*', '?'])).then_some(&self.text)

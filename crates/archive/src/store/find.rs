@@ -184,6 +184,10 @@ impl Statement {
                 several => format!("{} IN ({})", column(*field), self.bind_all(several)),
             },
             Condition::Number(field, number) => format!("{} = {}", column(*field), self.bind(*number)),
+            // Not from its index: a beginning that many share is found sooner by walking.
+            Condition::Wildcard(field @ (Field::PatientId | Field::Accession), pattern) => {
+                self.pattern(&format!("({} || '')", column(*field)), pattern)
+            }
             Condition::Wildcard(field, pattern) => self.pattern(column(*field), pattern),
             Condition::Range(field, from, to) => {
                 let column = column(*field);
@@ -198,39 +202,128 @@ impl Statement {
                 parts.join(" AND ")
             }
             Condition::Name(groups) => {
-                let groups: Vec<String> = groups.iter().map(|g| format!("({})", self.pattern("n.term", g))).collect();
-                format!("st.key IN (SELECT n.study_key FROM study_names n WHERE {})", groups.join(" OR "))
+                let terms = self.terms(groups);
+                format!("EXISTS (SELECT 1 FROM study_names n WHERE n.study_key = st.key AND ({terms}) {ROW_BY_ROW})")
             }
             Condition::ModalitiesInStudy(modalities) => format!(
-                "EXISTS (SELECT 1 FROM series m WHERE m.study_key = st.key AND m.modality IN ({}))",
+                "EXISTS (SELECT 1 FROM series m WHERE m.study_key = st.key AND m.modality IN ({}) {ROW_BY_ROW})",
                 self.bind_all(modalities)
             ),
             Condition::Text(text) => {
-                let upper = text.to_uppercase();
-                let (name, name_end) = (self.bind(&upper), self.bind(beyond(&upper)));
-                let (from, to) = (self.bind(text), self.bind(beyond(text)));
+                let (names, ids) = text_patterns(text);
+                let terms = self.terms(&names);
                 format!(
-                    "st.key IN (SELECT n.study_key FROM study_names n WHERE n.term >= {name} AND n.term < {name_end} \
-                     UNION SELECT p.key FROM studies p WHERE p.patient_id >= {from} AND p.patient_id < {to} \
-                     UNION SELECT a.key FROM studies a WHERE a.accession >= {from} AND a.accession < {to})"
+                    "EXISTS (SELECT 1 FROM study_names n WHERE n.study_key = st.key AND ({terms}) {ROW_BY_ROW}) \
+                     OR {} OR {}",
+                    self.pattern("st.patient_id", &ids),
+                    self.pattern("st.accession", &ids)
                 )
             }
         }
     }
+
+    fn terms(&mut self, patterns: &[Pattern]) -> String {
+        patterns.iter().map(|p| format!("({})", self.pattern("n.term", p))).collect::<Vec<_>>().join(" OR ")
+    }
+
+    /// The studies that match a condition, from an index of its own, at most `most` from each place; `None` for a
+    /// condition that has no such index.
+    fn listed(&mut self, condition: &Condition, most: i64) -> Option<String> {
+        let places = match condition {
+            Condition::Name(groups) => {
+                vec![format!("SELECT n.study_key FROM study_names n WHERE {}", self.terms(groups))]
+            }
+            Condition::ModalitiesInStudy(modalities) => {
+                vec![format!("SELECT m.study_key FROM series m WHERE m.modality IN ({})", self.bind_all(modalities))]
+            }
+            Condition::Wildcard(field @ (Field::PatientId | Field::Accession), pattern)
+                if !pattern.prefix().is_empty() =>
+            {
+                let column = column(*field).replace("st.", "p.");
+                vec![format!("SELECT p.key AS study_key FROM studies p WHERE {}", self.pattern(&column, pattern))]
+            }
+            Condition::Text(text) => {
+                let (names, ids) = text_patterns(text);
+                vec![
+                    format!("SELECT n.study_key FROM study_names n WHERE {}", self.terms(&names)),
+                    format!("SELECT p.key AS study_key FROM studies p WHERE {}", self.pattern("p.patient_id", &ids)),
+                    format!("SELECT a.key AS study_key FROM studies a WHERE {}", self.pattern("a.accession", &ids)),
+                ]
+            }
+            _ => return None,
+        };
+        let places: Vec<String> =
+            places.iter().map(|sql| format!("SELECT l.study_key FROM ({sql} LIMIT {most}) AS l")).collect();
+        Some(places.join(" UNION ALL "))
+    }
 }
 
-fn statement(query: &Query, scope: Scope) -> Statement {
-    let from = match query.level {
-        Level::Study => format!("SELECT {STUDY} FROM studies st"),
-        Level::Series => format!("SELECT {STUDY}, {SERIES} FROM series se JOIN studies st ON st.key = se.study_key"),
-        Level::Instance => format!(
-            "SELECT {STUDY}, {SERIES}, {INSTANCE} FROM instances i JOIN series se ON se.key = i.series_key \
-             JOIN studies st ON st.key = i.study_key"
-        ),
+/// What the search field means: the beginning of a name, or of an identifier.
+fn text_patterns(text: &str) -> ([Pattern; 1], Pattern) {
+    ([Pattern::beginning(&text.to_uppercase())], Pattern::beginning(text))
+}
+
+/// Keeps PostgreSQL from turning the subquery into a join: studies are walked in the order asked for, and the walk ends
+/// when the page is full.
+const ROW_BY_ROW: &str = "LIMIT 1 OFFSET 0";
+
+/// A condition that matches no more studies than this is listed from its own index and sorted; one that matches more is
+/// checked while the studies are walked newest first. With n studies the first costs about as much as its matches, the
+/// second about n / matches: at a million studies they meet near here, at some ten milliseconds.
+pub(crate) const FEW: i64 = 5000;
+
+/// Which condition to list studies from; `None`: walk them.
+async fn lead(db: &Db, query: &Query, few: i64) -> Result<Option<usize>, DbError> {
+    let exact = |condition: &Condition| {
+        use Field::{Accession, PatientId, SeriesUid, SopUid, StudyUid};
+        matches!(condition, Condition::OneOf(PatientId | Accession | StudyUid | SeriesUid | SopUid, _))
     };
+    if query.conditions.iter().any(exact) {
+        return Ok(None);
+    }
+    for (position, condition) in query.conditions.iter().enumerate() {
+        let mut statement = Statement { sql: String::new(), values: Vec::new() };
+        let Some(listed) = statement.listed(condition, few + 1) else { continue };
+        let row = db
+            .query_one(AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM ({listed}) AS c")), &statement.values)
+            .await?;
+        if row.get::<i64>("n")? <= few {
+            return Ok(Some(position));
+        }
+    }
+    Ok(None)
+}
+
+fn statement(query: &Query, scope: Scope, lead: Option<usize>) -> Statement {
     let mut statement = Statement { sql: String::new(), values: Vec::new() };
+    let columns = match query.level {
+        Level::Study => STUDY.to_owned(),
+        Level::Series => format!("{STUDY}, {SERIES}"),
+        Level::Instance => format!("{STUDY}, {SERIES}, {INSTANCE}"),
+    };
+    let listed = lead.and_then(|lead| query.conditions.get(lead)).and_then(|c| statement.listed(c, FEW + 1));
+    let from = match (&listed, query.level) {
+        // CROSS JOIN: SQLite keeps the order of the tables.
+        (Some(listed), level) => {
+            let below = match level {
+                Level::Study => "",
+                Level::Series => " JOIN series se ON se.study_key = st.key",
+                Level::Instance => " JOIN series se ON se.study_key = st.key JOIN instances i ON i.series_key = se.key",
+            };
+            format!("(SELECT DISTINCT c.study_key FROM ({listed}) AS c) AS found CROSS JOIN studies st{below}")
+        }
+        (None, Level::Study) => "studies st".to_owned(),
+        (None, Level::Series) => "series se JOIN studies st ON st.key = se.study_key".to_owned(),
+        (None, Level::Instance) => {
+            "instances i JOIN series se ON se.key = i.series_key JOIN studies st ON st.key = i.study_key".to_owned()
+        }
+    };
+    let from = format!("SELECT {columns} FROM {from}");
     let mut conditions = vec![scope_sql(scope, "st.org_id")];
-    for condition in &query.conditions {
+    if listed.is_some() {
+        conditions.push("st.key = found.study_key".to_owned());
+    }
+    for (_, condition) in query.conditions.iter().enumerate().filter(|(position, _)| Some(*position) != lead) {
         let text = statement.condition(condition);
         conditions.push(format!("({text})"));
     }
@@ -265,7 +358,8 @@ async fn rows<T>(
     scope: Scope,
     read: impl Fn(&Row) -> Result<T, DbError>,
 ) -> Result<Vec<T>, DbError> {
-    let statement = statement(query, scope);
+    let lead = lead(db, query, FEW).await?;
+    let statement = statement(query, scope, lead);
     db.query(AssertSqlSafe(statement.sql), &statement.values).await?.iter().map(read).collect()
 }
 
@@ -289,9 +383,10 @@ pub(crate) async fn find_instances(db: &Db, query: &Query, scope: Scope) -> Resu
     .await
 }
 
-/// How SQLite would run a query, for the test of query plans.
-pub(crate) async fn explain(db: &Db, query: &Query) -> Result<Vec<String>, DbError> {
-    let statement = statement(query, Scope::All);
+/// How SQLite would run a query, for the test of query plans; `few` stands in for `FEW`.
+pub(crate) async fn explain(db: &Db, query: &Query, few: i64) -> Result<Vec<String>, DbError> {
+    let lead = lead(db, query, few).await?;
+    let statement = statement(query, Scope::All, lead);
     let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
     db.query(AssertSqlSafe(sql), &statement.values).await?.iter().map(|row| row.get("detail")).collect()
 }

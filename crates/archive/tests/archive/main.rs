@@ -9,3 +9,4 @@ mod query;
 mod rate;
 mod reading;
 mod rebuild;
+mod scale;
