@@ -2,6 +2,7 @@ import { ExportOutlined } from "@ant-design/icons";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Button } from "antd";
 import type { Ref } from "react";
+import { createPortal } from "react-dom";
 import { useTranslation } from "react-i18next";
 import { useDirectory, useMay, useSession } from "@/api/session";
 import type { Reading, Report } from "@/api/types";
@@ -55,9 +56,12 @@ export function ReportPane({ reading, onDone, onDetach, ref }: Props) {
   }
   return (
     <>
-      <div className={css.paper}>
-        <ReportSheet report={report} order={order} hospital={directory === undefined ? "" : named(directory.org, i18n.language)} />
-      </div>
+      {createPortal(
+        <div className={css.paper}>
+          <ReportSheet report={report} order={order} hospital={directory === undefined ? "" : named(directory.org, i18n.language)} />
+        </div>,
+        document.body,
+      )}
       <ReportEditor
         key={report.id}
         ref={ref}
