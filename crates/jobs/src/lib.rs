@@ -7,8 +7,9 @@ pub use store::{Counts, DeadLetter, counts, list_dead, retry_dead};
 
 use async_trait::async_trait;
 use mingying_db::{Db, DbError};
-use mingying_events::Recorded;
-use mingying_kernel::{SharedClock, Timestamp};
+use mingying_events::payload::interfaces::DeliveryDead;
+use mingying_events::{About, Payload, Recorded};
+use mingying_kernel::{Actor, Ctx, Policy, Scope, SharedClock, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -78,12 +79,23 @@ pub struct Runner {
     subscribers: Vec<Arc<dyn Subscriber>>,
     wake: Arc<Notify>,
     owner: String,
+    ctx: Ctx,
+}
+
+/// The runner itself does nothing that needs leave; each subscriber acts with its own.
+struct Nothing;
+
+impl Policy for Nothing {
+    fn allow(&self, _actor: &Actor, _action: &str) -> Option<Scope> {
+        None
+    }
 }
 
 impl Runner {
     pub fn new(db: Db, clock: SharedClock, settings: Settings) -> Self {
         let owner = mingying_kernel::JobId::new().to_string();
-        Self { db, clock, settings, subscribers: Vec::new(), wake: Arc::new(Notify::new()), owner }
+        let ctx = Ctx::system("deliveries", Arc::new(Nothing), clock.clone());
+        Self { db, clock, settings, subscribers: Vec::new(), wake: Arc::new(Notify::new()), owner, ctx }
     }
 
     #[must_use]
@@ -178,7 +190,26 @@ impl Runner {
                     };
                     tracing::warn!(subscriber = subscriber.name(), topic = event.topic, attempts, dead, error = text);
                     let due = self.due_after(attempts);
-                    store::fail(&self.db, &delivery.id, &self.owner, attempts, due, dead, &text).await?;
+                    let mut tx = self.db.begin().await?;
+                    let ours = store::fail(&mut tx, &delivery.id, &self.owner, attempts, due, dead, &text).await?;
+                    // The death of a notice about a death would be news without end.
+                    if dead && ours && event.topic != DeliveryDead::TOPIC {
+                        let about = About {
+                            kind: "delivery",
+                            id: delivery.id.clone(),
+                            case: event.case,
+                            patient: event.patient,
+                            org: event.org,
+                            occurred_at: None,
+                        };
+                        let payload = DeliveryDead {
+                            subscriber: subscriber.name().to_owned(),
+                            event: event.topic.clone(),
+                            attempts,
+                        };
+                        mingying_events::emit(&mut tx, &self.ctx, &about, &payload).await?;
+                    }
+                    tx.commit().await?;
                 }
             }
         }

@@ -1,4 +1,4 @@
-use mingying_db::{Db, DbError, Engine, params};
+use mingying_db::{Db, DbError, Engine, Tx, params};
 use mingying_kernel::{EventId, Timestamp};
 
 pub(crate) struct Delivery {
@@ -59,23 +59,25 @@ pub(crate) async fn finish(db: &Db, id: &str, owner: &str, now: Timestamp) -> Re
     Ok(())
 }
 
+/// `false` when the lease has gone to somebody else meanwhile.
 pub(crate) async fn fail(
-    db: &Db,
+    tx: &mut Tx,
     id: &str,
     owner: &str,
     attempts: u32,
     due: Timestamp,
     dead: bool,
     error: &str,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let state = if dead { "dead" } else { "pending" };
-    db.execute(
-        "UPDATE deliveries SET state = $1, attempts = $2, due_at = $3, lease_until = 0, last_error = $4 \
-         WHERE id = $5 AND lease_owner = $6",
-        params![state, attempts, due, error, id, owner],
-    )
-    .await?;
-    Ok(())
+    let changed = tx
+        .execute(
+            "UPDATE deliveries SET state = $1, attempts = $2, due_at = $3, lease_until = 0, last_error = $4 \
+             WHERE id = $5 AND lease_owner = $6",
+            params![state, attempts, due, error, id, owner],
+        )
+        .await?;
+    Ok(changed == 1)
 }
 
 /// A delivery that no retry helped.

@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use mingying_db::{Db, params};
+use mingying_events::payload::interfaces::DeliveryDead;
 use mingying_events::{About, Payload, Recorded, emit};
 use mingying_jobs::{Failure, Runner, Settings, Subscriber, list_dead, retry_dead};
 use mingying_kernel::{OrgId, Role, SharedClock};
@@ -106,6 +107,10 @@ on_both! {
         assert_eq!(runner.drain().await.unwrap(), 0, "dead after three attempts");
         let dead = list_dead(&db, 10).await.unwrap();
         assert_eq!(dead.len(), 1);
+        let told = mingying_events::read_subject(&db, "delivery", &dead[0].id).await.unwrap();
+        assert_eq!(told.len(), 1, "the third failure is told, the first two are not");
+        let news = DeliveryDead { subscriber: "listener".into(), event: "bell.rang".into(), attempts: 3 };
+        assert_eq!(told[0].payload::<DeliveryDead>().unwrap(), news);
         assert_eq!((dead[0].topic.as_str(), dead[0].attempts, dead[0].last_error.as_str()), ("bell.rang", 3, "later"));
         assert!(retry_dead(&db, &dead[0].id, clock.now()).await.unwrap());
         assert!(!retry_dead(&db, &dead[0].id, clock.now()).await.unwrap());

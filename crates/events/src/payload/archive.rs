@@ -98,3 +98,46 @@ pub struct QuarantineDeleted {
 impl Payload for QuarantineDeleted {
     const TOPIC: &'static str = "quarantine.deleted";
 }
+
+/// Instances were deleted on purpose. Nothing gives them out any more; their bytes are kept for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstancesDeleted {
+    pub study_uid: String,
+    /// Empty when the whole study went.
+    pub series_uid: String,
+    /// Empty when the whole series or study went.
+    pub sop_uid: String,
+    pub accession: String,
+    pub patient_id: String,
+    pub deleted: i64,
+    /// Instances of the study now.
+    pub left: i64,
+    /// A code: `quality`, `patient_safety`, `incorrect_worklist_entry`, `retention_expired`, `other`.
+    pub reason: String,
+    pub note: String,
+}
+
+impl Payload for InstancesDeleted {
+    const TOPIC: &'static str = "instances.deleted";
+}
+
+/// A deletion was taken back. What came back is told of as stored, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstancesRestored {
+    pub study_uid: String,
+    pub restored: i64,
+}
+
+impl Payload for InstancesRestored {
+    const TOPIC: &'static str = "instances.restored";
+}
+
+/// The time in which a deletion could be taken back is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletionPurged {
+    pub study_uid: String,
+}
+
+impl Payload for DeletionPurged {
+    const TOPIC: &'static str = "deletion.purged";
+}

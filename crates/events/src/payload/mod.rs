@@ -2,6 +2,7 @@ pub mod access;
 pub mod archive;
 pub mod exam;
 pub mod flow;
+pub mod interfaces;
 pub mod orders;
 pub mod patients;
 pub mod peers;
