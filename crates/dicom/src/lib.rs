@@ -4,6 +4,7 @@
 //! allocation, and never panics.
 
 mod charset;
+pub mod codec;
 mod data_set;
 mod detect;
 mod facts;

@@ -2,11 +2,15 @@
 //! and RLE encoders, OpenJPEG).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "codec/mod.rs"]
+mod codecs;
+
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use encoding_rs::GB18030;
+use mingying_dicom::codec::{self, CodecError, PixelDescription};
 use mingying_dicom::render::{self, Format, ImageAttributes, RenderError, View, Window, WindowFunction};
 use mingying_dicom::{Charset, PersonName, decode_text, encode_text};
 use proptest::prelude::*;
@@ -213,8 +217,9 @@ fn image(rows: u16, columns: u16, samples: u16, bits: u16, signed: bool, photome
     ])
 }
 
-fn decode(object: &InMemDicomObject, syntax: &str, frame: &[u8]) -> Result<Vec<u8>, RenderError> {
-    render::decode_frame(&ImageAttributes::read(object, 0).unwrap(), syntax, frame)
+fn decode(object: &InMemDicomObject, syntax: &str, frame: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let image = PixelDescription::read(object).unwrap().unwrap();
+    codec::decode(syntax, frame, &image).map(|decoded| decoded.bytes)
 }
 
 macro_rules! data {
@@ -260,6 +265,15 @@ fn near_lossless_stays_within_its_bound() {
     let word = |bytes: &[u8], i: usize| i32::from(u16::from_le_bytes([bytes[i * 2], bytes[i * 2 + 1]]));
     let worst = (0..40 * 45).map(|i| (word(&near, i) - word(data!("gray12.raw"), i)).abs()).max().unwrap();
     assert!((1..=3).contains(&worst), "{worst}");
+}
+
+#[test]
+fn twelve_bits_of_lossy_jpeg() {
+    let object = image(40, 45, 1, 12, false, "MONOCHROME2");
+    let decoded = decode(&object, "1.2.840.10008.1.2.4.51", data!("gray12.jpg")).unwrap();
+    let word = |bytes: &[u8], i: usize| i32::from(u16::from_le_bytes([bytes[i * 2], bytes[i * 2 + 1]]));
+    let worst = (0..40 * 45).map(|i| (word(&decoded, i) - word(data!("gray12.raw"), i)).abs()).max().unwrap();
+    assert!((1..=12).contains(&worst), "{worst}");
 }
 
 fn picture(object: &InMemDicomObject, frame: &[u8], view: &View) -> render::Picture {
@@ -360,21 +374,21 @@ fn pictures_are_cut_scaled_and_encoded() {
 #[test]
 fn what_cannot_be_shown_says_so() {
     let object = image(40, 45, 1, 12, false, "MONOCHROME2");
-    let htj2k = "1.2.840.10008.1.2.4.202";
-    assert_eq!(decode(&object, htj2k, &[0; 9]), Err(RenderError::UnsupportedSyntax(htj2k.to_owned())));
-    assert_eq!(decode(&object, LE, &[0; 9]), Err(RenderError::Damaged("too few pixels")));
+    let jpeg_xl = "1.2.840.10008.1.2.4.110";
+    assert_eq!(decode(&object, jpeg_xl, &[0; 9]), Err(CodecError::UnsupportedSyntax(jpeg_xl.to_owned())));
+    assert_eq!(decode(&object, LE, &[0; 9]), Err(CodecError::Damaged("too few pixels")));
     let huge = image(65535, 65535, 3, 8, false, "RGB");
     assert_eq!(ImageAttributes::read(&huge, 0), Err(RenderError::TooLarge));
     assert_eq!(ImageAttributes::read(&InMemDicomObject::new_empty(), 0), Err(RenderError::NoPixels));
     let wrong = image(20, 45, 1, 12, false, "MONOCHROME2");
-    assert!(matches!(decode(&wrong, "1.2.840.10008.1.2.4.80", data!("gray12.jls")), Err(RenderError::Damaged(_))));
+    assert!(matches!(decode(&wrong, "1.2.840.10008.1.2.4.80", data!("gray12.jls")), Err(CodecError::Damaged(_))));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn damaged_frames_never_panic_in_our_decoders(
-        which in 0usize..6,
+        which in 0usize..7,
         changes in prop::collection::vec((0usize..2400, any::<u8>()), 0..6),
         cut in 0usize..2400,
     ) {
@@ -385,6 +399,7 @@ proptest! {
             ("1.2.840.10008.1.2.4.80", data!("rgb8.line.jls"), 3),
             ("1.2.840.10008.1.2.5", data!("gray12.rle"), 1),
             ("1.2.840.10008.1.2.5", data!("rgb8.rle"), 3),
+            ("1.2.840.10008.1.2.4.51", data!("gray12.jpg"), 1),
         ][which];
         let mut frame = frame.to_vec();
         for (at, value) in changes {

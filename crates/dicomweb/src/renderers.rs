@@ -2,8 +2,10 @@
 
 use crate::Problem;
 use bytes::Bytes;
+use dicom_object::InMemDicomObject;
 use mingying_archive::{Archive, InstanceRef};
-use mingying_dicom::render::{self, Format, ImageAttributes, RenderError, View};
+use mingying_dicom::codec::{self, Photometric, PixelDescription};
+use mingying_dicom::render::{self, Format, RenderError, View};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -40,29 +42,43 @@ impl Renderers {
         format: Format,
     ) -> Result<Bytes, Problem> {
         let syntax = instance.transfer_syntax.clone();
-        self.work(archive, instance, index, move |header, frame| {
-            render::render(header, &syntax, frame, index, &view, format)
-        })
-        .await
+        let work = move |header: &InMemDicomObject, frame: &[u8]| {
+            render::render(header, &syntax, frame, index, &view, format).map(Bytes::from)
+        };
+        self.work(archive, instance, index, work).await
     }
 
     /// Frame `index` as little-endian native pixels.
     pub async fn decode(&self, archive: &Archive, instance: &InstanceRef, index: u32) -> Result<Bytes, Problem> {
-        let syntax = instance.transfer_syntax.clone();
-        self.work(archive, instance, index, move |header, frame| {
-            render::decode_frame(&ImageAttributes::read(header, index)?, &syntax, frame)
-        })
-        .await
+        Ok(self.transcode(archive, instance, index, codec::EXPLICIT_VR_LITTLE_ENDIAN).await?.0)
     }
 
-    async fn work<F>(&self, archive: &Archive, instance: &InstanceRef, index: u32, work: F) -> Result<Bytes, Problem>
+    /// Frame `index` in another transfer syntax, and what its header must give as Photometric Interpretation.
+    pub async fn transcode(
+        &self,
+        archive: &Archive,
+        instance: &InstanceRef,
+        index: u32,
+        to: &str,
+    ) -> Result<(Bytes, Photometric), Problem> {
+        let (from, to) = (instance.transfer_syntax.clone(), to.to_owned());
+        let work = move |header: &InMemDicomObject, frame: &[u8]| {
+            let image = PixelDescription::read(header)?.ok_or(RenderError::NoPixels)?;
+            let made = codec::transcode(&from, &to, frame, &image)?;
+            Ok((Bytes::from(made.bytes), made.photometric))
+        };
+        self.work(archive, instance, index, work).await
+    }
+
+    async fn work<T, F>(&self, archive: &Archive, instance: &InstanceRef, index: u32, work: F) -> Result<T, Problem>
     where
-        F: FnOnce(&dicom_object::InMemDicomObject, &[u8]) -> Result<Vec<u8>, RenderError> + Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(&InMemDicomObject, &[u8]) -> Result<T, RenderError> + Send + 'static,
     {
         if !instance.has_pixels {
             return Err(RenderError::NoPixels.into());
         }
-        if !render::can_decode(&instance.transfer_syntax) {
+        if !codec::can_decode(&instance.transfer_syntax) {
             return Err(RenderError::UnsupportedSyntax(instance.transfer_syntax.clone()).into());
         }
         // The turn is taken before the bytes are read: waiting requests hold no pixels.
@@ -78,7 +94,7 @@ impl Renderers {
         })
         .await;
         match made {
-            Ok(result) => Ok(Bytes::from(result?)),
+            Ok(result) => Ok(result?),
             // A codec that panics has met bytes it did not expect.
             Err(_) => Err(RenderError::Damaged("decoder").into()),
         }

@@ -1,6 +1,7 @@
 //! What the header says about its pixels.
 
-use super::{MAX_SAMPLES, RenderError};
+use super::RenderError;
+use crate::codec::PixelDescription;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -50,30 +51,10 @@ impl Lut {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Photometric {
-    Monochrome1,
-    Monochrome2,
-    Rgb,
-    YbrFull,
-    YbrFull422,
-    /// YBR_ICT and YBR_RCT: what the JPEG 2000 decoder turns into RGB itself.
-    YbrCodec,
-    Palette,
-}
-
 /// The attributes of PS3.3 C.7.6.3 and C.11 that decoding and display need.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageAttributes {
-    pub rows: u32,
-    pub columns: u32,
-    pub samples: u16,
-    pub bits_allocated: u16,
-    pub bits_stored: u16,
-    pub high_bit: u16,
-    pub signed: bool,
-    pub(crate) planar: bool,
-    pub(crate) photometric: Photometric,
+    pub pixels: PixelDescription,
     pub slope: f64,
     pub intercept: f64,
     pub(crate) modality_lut: Option<Lut>,
@@ -88,41 +69,8 @@ pub struct ImageAttributes {
 impl ImageAttributes {
     /// Reads the attributes of frame `index`, looking into functional groups where the header has them.
     pub fn read(header: &InMemDicomObject, index: u32) -> Result<Self, RenderError> {
-        let rows = uint(header, tags::ROWS).ok_or(RenderError::NoPixels)?;
-        let columns = uint(header, tags::COLUMNS).ok_or(RenderError::NoPixels)?;
-        let samples = uint(header, tags::SAMPLES_PER_PIXEL).unwrap_or(1);
-        let bits_allocated = uint(header, tags::BITS_ALLOCATED).unwrap_or(8);
-        let bits_stored = uint(header, tags::BITS_STORED).unwrap_or(bits_allocated);
-        let high_bit = uint(header, tags::HIGH_BIT).unwrap_or(bits_stored.saturating_sub(1));
-        if rows == 0 || columns == 0 {
-            return Err(RenderError::NoPixels);
-        }
-        if !matches!(samples, 1 | 3) {
-            return Err(RenderError::Unsupported("samples per pixel"));
-        }
-        if !matches!(bits_allocated, 1 | 8 | 16 | 32) {
-            return Err(RenderError::Unsupported("bits allocated"));
-        }
-        if bits_stored == 0 || bits_stored > bits_allocated || high_bit >= bits_allocated || high_bit + 1 < bits_stored
-        {
-            return Err(RenderError::Damaged("bits stored"));
-        }
-        let count = (rows as usize).checked_mul(columns as usize).and_then(|n| n.checked_mul(samples as usize));
-        if count.is_none_or(|n| n > MAX_SAMPLES) {
-            return Err(RenderError::TooLarge);
-        }
-        let photometric = match text(header, tags::PHOTOMETRIC_INTERPRETATION).as_str() {
-            "MONOCHROME1" => Photometric::Monochrome1,
-            "RGB" => Photometric::Rgb,
-            "YBR_FULL" => Photometric::YbrFull,
-            "YBR_FULL_422" | "YBR_PARTIAL_422" | "YBR_PARTIAL_420" => Photometric::YbrFull422,
-            "YBR_ICT" | "YBR_RCT" => Photometric::YbrCodec,
-            "PALETTE COLOR" => Photometric::Palette,
-            "MONOCHROME2" => Photometric::Monochrome2,
-            _ if samples == 3 => Photometric::Rgb,
-            _ => Photometric::Monochrome2,
-        };
-        let signed = uint(header, tags::PIXEL_REPRESENTATION) == Some(1);
+        let pixels = PixelDescription::read(header)?.ok_or(RenderError::NoPixels)?;
+        let signed = pixels.signed;
         let places = places(header, index);
         let transformation = first_item(&places, tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
         let number = |tag| transformation.and_then(|item| float(item, tag)).or_else(|| float(header, tag));
@@ -132,15 +80,7 @@ impl ImageAttributes {
         let modality_lut = sequence_item(header, tags::MODALITY_LUT_SEQUENCE).and_then(|item| lut_of(item, signed));
         let voi_signed = modality_lut.is_none() && (signed || number(tags::RESCALE_INTERCEPT).is_some_and(|b| b < 0.0));
         Ok(Self {
-            rows,
-            columns,
-            samples: samples as u16,
-            bits_allocated: bits_allocated as u16,
-            bits_stored: bits_stored as u16,
-            high_bit: high_bit as u16,
-            signed,
-            planar: uint(header, tags::PLANAR_CONFIGURATION) == Some(1),
-            photometric,
+            pixels,
             slope,
             intercept: number(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
             modality_lut,
@@ -150,11 +90,6 @@ impl ImageAttributes {
             palette: palette(header),
             inverse_shape: text(header, tags::PRESENTATION_LUT_SHAPE) == "INVERSE",
         })
-    }
-
-    /// Number of samples of one frame.
-    pub(crate) fn count(&self) -> usize {
-        self.rows as usize * self.columns as usize * usize::from(self.samples)
     }
 }
 
@@ -174,10 +109,6 @@ fn first_item<'a>(places: &[&'a InMemDicomObject], tag: Tag) -> Option<&'a InMem
 
 fn sequence_item(object: &InMemDicomObject, tag: Tag) -> Option<&InMemDicomObject> {
     object.get(tag)?.value().items()?.first()
-}
-
-fn uint(object: &InMemDicomObject, tag: Tag) -> Option<u32> {
-    object.get(tag)?.to_int::<u32>().ok()
 }
 
 fn float(object: &InMemDicomObject, tag: Tag) -> Option<f64> {

@@ -1,25 +1,26 @@
 //! From samples to eight-bit pixels: modality transformation, VOI, presentation (PS3.4 N.2), colors.
 
-use super::attributes::{ImageAttributes, Photometric, Window, WindowFunction};
-use super::decode::Decoded;
+use super::attributes::{ImageAttributes, Window, WindowFunction};
 use super::{Picture, RenderError};
+use crate::codec::{Decoded, Photometric, PixelDescription};
 
 pub(crate) fn to_picture(
     image: &ImageAttributes,
     decoded: &Decoded,
     window: Option<&Window>,
 ) -> Result<Picture, RenderError> {
-    let pixels = match image.photometric {
-        Photometric::Palette if image.samples == 1 => palette(image, decoded)?,
-        _ if image.samples == 3 => color(image, decoded),
+    let form = &image.pixels;
+    let pixels = match form.photometric {
+        Photometric::Palette if form.samples == 1 => palette(image, decoded)?,
+        _ if form.samples == 3 => color(form, decoded),
         _ => gray(image, decoded, window),
     };
-    let color = image.samples == 3 || image.photometric == Photometric::Palette;
-    Ok(Picture { width: image.columns, height: image.rows, color, pixels })
+    let color = form.samples == 3 || form.photometric == Photometric::Palette;
+    Ok(Picture { width: form.columns, height: form.rows, color, pixels })
 }
 
 /// The stored value in the allocated word: BitsStored bits up to HighBit, sign extended.
-fn stored(image: &ImageAttributes, word: u32) -> i32 {
+fn stored(image: &PixelDescription, word: u32) -> i32 {
     let bits = u32::from(image.bits_stored);
     let value = word >> (u32::from(image.high_bit) + 1 - bits);
     if bits >= 32 {
@@ -29,19 +30,19 @@ fn stored(image: &ImageAttributes, word: u32) -> i32 {
     if image.signed && value >> (bits - 1) == 1 { (value | (u32::MAX << bits)) as i32 } else { value as i32 }
 }
 
-fn words<'a>(image: &ImageAttributes, decoded: &'a Decoded) -> impl Iterator<Item = u32> + Clone + 'a {
+fn words<'a>(image: &PixelDescription, decoded: &'a Decoded) -> impl Iterator<Item = u32> + Clone + 'a {
     let width = usize::from(image.bits_allocated.max(8) / 8);
     decoded.bytes.chunks_exact(width).map(|word| word.iter().rev().fold(0, |acc, byte| (acc << 8) | u32::from(*byte)))
 }
 
 fn gray(image: &ImageAttributes, decoded: &Decoded, window: Option<&Window>) -> Vec<u8> {
-    let invert = (image.photometric == Photometric::Monochrome1) != image.inverse_shape;
+    let invert = (image.pixels.photometric == Photometric::Monochrome1) != image.inverse_shape;
     let padded = |value: i32| image.padding.is_some_and(|(low, high)| (low..=high).contains(&value));
     let modality = |value: i32| match &image.modality_lut {
         Some(lut) => f64::from(lut.get(value)),
         None => f64::from(value) * image.slope + image.intercept,
     };
-    let values = words(image, decoded).map(|word| stored(image, word));
+    let values = words(&image.pixels, decoded).map(|word| stored(&image.pixels, word));
     let mut window = window.copied().or_else(|| {
         // A VOI LUT counts only where nobody asked for a window and the object has none.
         if image.voi_lut.is_some() { None } else { image.windows.first().copied() }
@@ -65,12 +66,12 @@ fn gray(image: &ImageAttributes, decoded: &Decoded, window: Option<&Window>) -> 
         let level = level.round().clamp(0.0, 255.0) as u8;
         if invert { 255 - level } else { level }
     };
-    if image.bits_stored > 16 {
+    if image.pixels.bits_stored > 16 {
         return values.map(shade).collect();
     }
     // Every stored value is computed once.
-    let bits = u32::from(image.bits_stored);
-    let low = if image.signed { -(1i32 << (bits - 1)) } else { 0 };
+    let bits = u32::from(image.pixels.bits_stored);
+    let low = if image.pixels.signed { -(1i32 << (bits - 1)) } else { 0 };
     let table: Vec<u8> = (0..1i32 << bits).map(|i| shade(low + i)).collect();
     values.map(|value| usize::try_from(value - low).ok().and_then(|i| table.get(i)).copied().unwrap_or(0)).collect()
 }
@@ -99,16 +100,15 @@ fn apply(window: &Window, x: f64) -> f64 {
     }
 }
 
-fn eight_bit(image: &ImageAttributes, word: u32) -> u8 {
+fn eight_bit(image: &PixelDescription, word: u32) -> u8 {
     let bits = u32::from(image.bits_stored);
     let value = u64::from(word >> (u32::from(image.high_bit) + 1 - bits));
     if bits <= 8 { value as u8 } else { (value >> (bits - 8)) as u8 }
 }
 
-fn color(image: &ImageAttributes, decoded: &Decoded) -> Vec<u8> {
+fn color(image: &PixelDescription, decoded: &Decoded) -> Vec<u8> {
     let mut pixels: Vec<u8> = words(image, decoded).map(|word| eight_bit(image, word)).collect();
-    let ybr = matches!(image.photometric, Photometric::YbrFull | Photometric::YbrFull422);
-    if ybr && !decoded.is_rgb {
+    if decoded.photometric == Photometric::YbrFull {
         for pixel in pixels.chunks_exact_mut(3) {
             if let [y, cb, cr] = pixel {
                 (*y, *cb, *cr) = rgb(*y, *cb, *cr);
@@ -127,9 +127,9 @@ fn rgb(y: u8, cb: u8, cr: u8) -> (u8, u8, u8) {
 
 fn palette(image: &ImageAttributes, decoded: &Decoded) -> Result<Vec<u8>, RenderError> {
     let Some(tables) = &image.palette else { return Err(RenderError::Unsupported("missing palette")) };
-    let mut pixels = Vec::with_capacity(image.count() * 3);
-    for word in words(image, decoded) {
-        let value = stored(image, word);
+    let mut pixels = Vec::with_capacity(image.pixels.count() * 3);
+    for word in words(&image.pixels, decoded) {
+        let value = stored(&image.pixels, word);
         for table in tables {
             let entry = table.get(value);
             pixels.push(if table.bits > 8 { (entry >> 8) as u8 } else { entry as u8 });

@@ -5,21 +5,16 @@
 //! pool and treat a panic of a codec as a damaged frame.
 
 mod attributes;
-mod decode;
 mod gray;
-mod jpegls;
 mod output;
-mod rle;
 mod segmented;
 
-pub use attributes::{ImageAttributes, Window, WindowFunction};
-pub use decode::can_decode;
+pub use crate::codec::can_decode;
 
+use crate::codec::{self, CodecError};
+pub use attributes::{ImageAttributes, Window, WindowFunction};
 use dicom_object::InMemDicomObject;
 use mingying_kernel::{Coded, ErrorKind};
-
-/// Most samples of one frame that are decoded: 64 Mi, twice the largest mammogram.
-const MAX_SAMPLES: usize = 64 << 20;
 
 /// Why a frame cannot be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +37,18 @@ pub enum RenderError {
     Busy,
     #[error("the image could not be encoded")]
     Encode,
+}
+
+impl From<CodecError> for RenderError {
+    fn from(error: CodecError) -> Self {
+        match error {
+            CodecError::UnsupportedSyntax(uid) => Self::UnsupportedSyntax(uid),
+            CodecError::Unsupported(what) => Self::Unsupported(what),
+            CodecError::Damaged(what) => Self::Damaged(what),
+            CodecError::TooLarge => Self::TooLarge,
+            CodecError::Encode => Self::Encode,
+        }
+    }
 }
 
 impl Coded for RenderError {
@@ -114,12 +121,6 @@ pub struct Picture {
     pub pixels: Vec<u8>,
 }
 
-/// The frame as little-endian native pixels, samples interleaved, BitsAllocated wide: what Explicit VR Little Endian
-/// would hold. Color frames of lossy syntaxes come out as RGB.
-pub fn decode_frame(image: &ImageAttributes, transfer_syntax: &str, frame: &[u8]) -> Result<Vec<u8>, RenderError> {
-    Ok(decode::frame(image, transfer_syntax, frame)?.bytes)
-}
-
 /// The frame as a picture. `index` counts from 0 and selects per-frame attributes of enhanced objects.
 pub fn picture(
     header: &InMemDicomObject,
@@ -129,7 +130,7 @@ pub fn picture(
     view: &View,
 ) -> Result<Picture, RenderError> {
     let image = ImageAttributes::read(header, index)?;
-    let decoded = decode::frame(&image, transfer_syntax, frame)?;
+    let decoded = codec::decode(transfer_syntax, frame, &image.pixels)?;
     let whole = gray::to_picture(&image, &decoded, view.window.as_ref())?;
     output::place(whole, view)
 }

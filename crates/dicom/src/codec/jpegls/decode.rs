@@ -1,13 +1,7 @@
-//! JPEG-LS decoding (ISO/IEC 14495-1, ITU-T T.87), lossless and near-lossless, 2 to 16 bits, one or three components,
-//! all three interleave modes.
+//! From a JPEG-LS stream to samples.
 
-use super::{MAX_SAMPLES, RenderError};
-
-const DAMAGED: RenderError = RenderError::Damaged("JPEG-LS data");
-
-/// The order of run-length codes (T.87 A.2.1).
-const J: [u32; 32] =
-    [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+use super::{DAMAGED, Model, neighbours, order, pad, parameter, set};
+use crate::codec::{CodecError, MAX_SAMPLES};
 
 struct Frame {
     bits: u32,
@@ -26,8 +20,14 @@ struct Presets {
     reset: i32,
 }
 
-/// The samples, interleaved, and the number of components.
-pub(crate) fn decode(data: &[u8], columns: u32, rows: u32) -> Result<(Vec<u16>, usize), RenderError> {
+/// The samples, the components of a pixel side by side, each of `bits`.
+pub(in crate::codec) struct Decoded {
+    pub samples: Vec<u16>,
+    pub components: usize,
+    pub bits: u32,
+}
+
+pub(in crate::codec) fn decode(data: &[u8], columns: u32, rows: u32) -> Result<Decoded, CodecError> {
     let mut at = 0;
     let mut frame: Option<Frame> = None;
     let mut presets = Presets::default();
@@ -59,11 +59,11 @@ pub(crate) fn decode(data: &[u8], columns: u32, rows: u32) -> Result<(Vec<u16>, 
             0xf7 => {
                 let found = start_of_frame(body)?;
                 if found.width != columns as usize || found.height != rows as usize {
-                    return Err(RenderError::Damaged("JPEG-LS dimensions"));
+                    return Err(CodecError::Damaged("JPEG-LS dimensions"));
                 }
                 let samples = found.width.saturating_mul(found.height).saturating_mul(found.components.len());
                 if samples > MAX_SAMPLES {
-                    return Err(RenderError::TooLarge);
+                    return Err(CodecError::TooLarge);
                 }
                 out = vec![0; samples];
                 frame = Some(found);
@@ -73,9 +73,9 @@ pub(crate) fn decode(data: &[u8], columns: u32, rows: u32) -> Result<(Vec<u16>, 
                 presets = Presets { max: value(0)?, t1: value(1)?, t2: value(2)?, t3: value(3)?, reset: value(4)? };
             }
             // Mapping tables and over-size images do not occur in DICOM.
-            0xf8 => return Err(RenderError::Unsupported("JPEG-LS extension")),
+            0xf8 => return Err(CodecError::Unsupported("JPEG-LS extension")),
             0xdd if body.iter().any(|b| *b != 0) => {
-                return Err(RenderError::Unsupported("JPEG-LS restart intervals"));
+                return Err(CodecError::Unsupported("JPEG-LS restart intervals"));
             }
             0xda => {
                 let frame = frame.as_ref().ok_or(DAMAGED)?;
@@ -95,11 +95,11 @@ pub(crate) fn decode(data: &[u8], columns: u32, rows: u32) -> Result<(Vec<u16>, 
                     }
                     2 if count == 1 && total == 1 => scan.lines(&mut out, 1, &[0])?,
                     2 if count == total && total == 3 => scan.triplets(&mut out)?,
-                    _ => return Err(RenderError::Unsupported("JPEG-LS interleave")),
+                    _ => return Err(CodecError::Unsupported("JPEG-LS interleave")),
                 }
                 seen += count;
                 if seen >= total {
-                    return Ok((out, total));
+                    return Ok(Decoded { samples: out, components: total, bits: frame.bits });
                 }
                 at += scan.reader.consumed();
             }
@@ -115,7 +115,7 @@ fn word(data: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-fn start_of_frame(body: &[u8]) -> Result<Frame, RenderError> {
+fn start_of_frame(body: &[u8]) -> Result<Frame, CodecError> {
     let bits = u32::from(*body.first().ok_or(DAMAGED)?);
     let height = word(body, 1).ok_or(DAMAGED)?;
     let width = word(body, 3).ok_or(DAMAGED)?;
@@ -127,7 +127,7 @@ fn start_of_frame(body: &[u8]) -> Result<Frame, RenderError> {
     for i in 0..count {
         let spec = body.get(6 + i * 3..9 + i * 3).ok_or(DAMAGED)?;
         if spec.get(1) != Some(&0x11) {
-            return Err(RenderError::Unsupported("subsampled JPEG-LS"));
+            return Err(CodecError::Unsupported("subsampled JPEG-LS"));
         }
         components.extend(spec.first());
     }
@@ -170,11 +170,11 @@ impl<'a> Bits<'a> {
         }
     }
 
-    fn bit(&mut self) -> Result<u32, RenderError> {
+    fn bit(&mut self) -> Result<u32, CodecError> {
         self.bits(1)
     }
 
-    fn bits(&mut self, n: u32) -> Result<u32, RenderError> {
+    fn bits(&mut self, n: u32) -> Result<u32, CodecError> {
         if n == 0 {
             return Ok(0);
         }
@@ -189,7 +189,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Zeros before the next one, which is taken too; at most `limit` of them.
-    fn zeros(&mut self, limit: u32) -> Result<u32, RenderError> {
+    fn zeros(&mut self, limit: u32) -> Result<u32, CodecError> {
         let mut zeros = 0;
         while self.bit()? == 0 {
             zeros += 1;
@@ -206,72 +206,23 @@ impl<'a> Bits<'a> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Context {
-    a: i32,
-    b: i32,
-    c: i32,
-    n: i32,
-}
-
-#[derive(Clone, Copy)]
-struct RunContext {
-    a: i32,
-    n: i32,
-    negative: i32,
-}
-
 struct Scan<'a> {
     reader: Bits<'a>,
     width: usize,
     height: usize,
-    near: i32,
-    max: i32,
-    range: i32,
-    qbpp: u32,
-    limit: u32,
-    reset: i32,
-    t: [i32; 3],
-    contexts: Vec<Context>,
-    run_contexts: [RunContext; 2],
+    model: Model,
 }
 
 impl<'a> Scan<'a> {
-    fn new(frame: &Frame, presets: Presets, near: i32, data: &'a [u8]) -> Result<Self, RenderError> {
+    fn new(frame: &Frame, presets: Presets, near: i32, data: &'a [u8]) -> Result<Self, CodecError> {
         let full = (1i32 << frame.bits) - 1;
         let max = if presets.max > 0 { presets.max.min(full) } else { full };
-        if near > (max / 2).min(255) {
-            return Err(DAMAGED);
-        }
-        let defaults = thresholds(max, near);
-        let pick = |given: i32, default: i32| if given > 0 { given } else { default };
-        let t = [pick(presets.t1, defaults[0]), pick(presets.t2, defaults[1]), pick(presets.t3, defaults[2])];
-        if !(near < t[0] && t[0] <= t[1] && t[1] <= t[2] && t[2] <= max.max(near + 1)) {
-            return Err(DAMAGED);
-        }
-        let range = (max + 2 * near) / (2 * near + 1) + 1;
-        let bits_of = |n: i32| 32 - (n.max(1) - 1).leading_zeros();
-        let qbpp = bits_of(range);
-        let bpp = bits_of(max + 1).max(2);
-        let a = ((range + 32) / 64).max(2);
-        Ok(Self {
-            reader: Bits::new(data),
-            width: frame.width,
-            height: frame.height,
-            near,
-            max,
-            range,
-            qbpp,
-            limit: 2 * (bpp + bpp.max(8)),
-            reset: pick(presets.reset, 64),
-            t,
-            contexts: vec![Context { a, b: 0, c: 0, n: 1 }; 365],
-            run_contexts: [RunContext { a, n: 1, negative: 0 }; 2],
-        })
+        let model = Model::new(max, near, [presets.t1, presets.t2, presets.t3], presets.reset)?;
+        Ok(Self { reader: Bits::new(data), width: frame.width, height: frame.height, model })
     }
 
     /// Component after component, or line after line: `components` are those of this scan, of `total` in a pixel.
-    fn lines(&mut self, out: &mut [u16], total: usize, components: &[usize]) -> Result<(), RenderError> {
+    fn lines(&mut self, out: &mut [u16], total: usize, components: &[usize]) -> Result<(), CodecError> {
         let size = self.width + 2;
         let mut previous = vec![vec![0i32; size]; components.len()];
         let mut current = vec![vec![0i32; size]; components.len()];
@@ -296,12 +247,12 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn line(&mut self, above: &[i32], line: &mut [i32], run: &mut usize) -> Result<(), RenderError> {
+    fn line(&mut self, above: &[i32], line: &mut [i32], run: &mut usize) -> Result<(), CodecError> {
         let mut x = 1;
         while x <= self.width {
             let (a, b, c, d) = neighbours(above, line, x);
             let gradients = [d - b, b - c, c - a];
-            if gradients.iter().all(|g| g.abs() <= self.near) {
+            if gradients.iter().all(|g| g.abs() <= self.model.near) {
                 let length = self.run_length(run, self.width + 1 - x)?;
                 for slot in line.iter_mut().skip(x).take(length) {
                     *slot = a;
@@ -324,7 +275,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Three components pixel by pixel: a run needs all three flat.
-    fn triplets(&mut self, out: &mut [u16]) -> Result<(), RenderError> {
+    fn triplets(&mut self, out: &mut [u16]) -> Result<(), CodecError> {
         let size = self.width + 2;
         let mut above = [vec![0i32; size], vec![0; size], vec![0; size]];
         let mut line = above.clone();
@@ -337,7 +288,8 @@ impl<'a> Scan<'a> {
             while x <= self.width {
                 let near: Vec<(i32, i32, i32, i32)> =
                     above.iter().zip(&line).map(|(above, line)| neighbours(above, line, x)).collect();
-                let flat = near.iter().all(|(a, b, c, d)| [d - b, b - c, c - a].iter().all(|g| g.abs() <= self.near));
+                let flat =
+                    near.iter().all(|(a, b, c, d)| [d - b, b - c, c - a].iter().all(|g| g.abs() <= self.model.near));
                 if flat {
                     let length = self.run_length(&mut run, self.width + 1 - x)?;
                     for ((a, ..), line) in near.iter().zip(&mut line) {
@@ -352,7 +304,7 @@ impl<'a> Scan<'a> {
                     for (i, (a, ..)) in near.iter().enumerate() {
                         let b = above.get(i).and_then(|l| l.get(x)).copied().unwrap_or(0);
                         let error = self.interruption_error(0, run)?;
-                        let value = self.reconstruct(b, if b < *a { -error } else { error });
+                        let value = self.model.reconstruct(b, if b < *a { -error } else { error });
                         if let Some(line) = line.get_mut(i) {
                             set(line, x, value);
                         }
@@ -381,10 +333,10 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn run_length(&mut self, run: &mut usize, left: usize) -> Result<usize, RenderError> {
+    fn run_length(&mut self, run: &mut usize, left: usize) -> Result<usize, CodecError> {
         let mut length = 0usize;
         loop {
-            let order = J.get(*run).copied().unwrap_or(15);
+            let order = order(*run);
             if self.reader.bit()? == 0 {
                 length += self.reader.bits(order)? as usize;
                 // What is not ended by the end of the line is ended by another sample.
@@ -401,175 +353,54 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn interruption(&mut self, a: i32, b: i32, run: usize) -> Result<i32, RenderError> {
-        if (a - b).abs() <= self.near {
+    fn interruption(&mut self, a: i32, b: i32, run: usize) -> Result<i32, CodecError> {
+        if (a - b).abs() <= self.model.near {
             let error = self.interruption_error(1, run)?;
-            Ok(self.reconstruct(a, error))
+            Ok(self.model.reconstruct(a, error))
         } else {
             let error = self.interruption_error(0, run)?;
-            Ok(self.reconstruct(b, if a > b { -error } else { error }))
+            Ok(self.model.reconstruct(b, if a > b { -error } else { error }))
         }
     }
 
     /// T.87 A.7.2.
-    fn interruption_error(&mut self, kind: usize, run: usize) -> Result<i32, RenderError> {
-        let context = *self.run_contexts.get(kind).ok_or(DAMAGED)?;
-        let kind_value = kind as i32;
-        let temp = context.a + if kind == 1 { context.n >> 1 } else { 0 };
-        let mut k = 0;
-        while k < 24 && (context.n << k) < temp {
-            k += 1;
-        }
-        let limit = self.limit - J.get(run).copied().unwrap_or(15) - 1;
+    fn interruption_error(&mut self, kind: usize, run: usize) -> Result<i32, CodecError> {
+        let (context, k, limit) = self.model.run_context(kind, run)?;
         let mapped = self.golomb(k, limit)?;
-        let t = mapped + kind_value;
+        let t = mapped + kind as i32;
         let odd = t & 1 == 1;
         let size = (t + 1) / 2;
         let error = if (k != 0 || 2 * context.negative >= context.n) == odd { -size } else { size };
-        let mut next = context;
-        if error < 0 {
-            next.negative += 1;
-        }
-        next.a += (mapped + 1 - kind_value) >> 1;
-        if next.n == self.reset {
-            next.a >>= 1;
-            next.n >>= 1;
-            next.negative >>= 1;
-        }
-        next.n += 1;
-        if let Some(slot) = self.run_contexts.get_mut(kind) {
-            *slot = next;
-        }
+        self.model.learn_run(kind, context, error, mapped);
         Ok(error)
     }
 
-    fn golomb(&mut self, k: u32, limit: u32) -> Result<i32, RenderError> {
-        let escape = limit.checked_sub(self.qbpp + 1).ok_or(DAMAGED)?;
+    fn golomb(&mut self, k: u32, limit: u32) -> Result<i32, CodecError> {
+        let escape = self.model.escape(limit)?;
         let zeros = self.reader.zeros(escape)?;
         if zeros < escape {
             let low = self.reader.bits(k)?;
             let value = (u64::from(zeros) << k) | u64::from(low);
             i32::try_from(value).ok().filter(|v| *v < 1 << 24).ok_or(DAMAGED)
         } else {
-            Ok(self.reader.bits(self.qbpp)? as i32 + 1)
+            Ok(self.reader.bits(self.model.qbpp)? as i32 + 1)
         }
-    }
-
-    fn quantise(&self, d: i32) -> i32 {
-        let [t1, t2, t3] = self.t;
-        let size = d.abs();
-        let level = if size <= self.near {
-            0
-        } else if size < t1 {
-            1
-        } else if size < t2 {
-            2
-        } else if size < t3 {
-            3
-        } else {
-            4
-        };
-        if d < 0 { -level } else { level }
     }
 
     /// T.87 A.4 to A.6.
-    fn regular(&mut self, gradients: [i32; 3], a: i32, b: i32, c: i32) -> Result<i32, RenderError> {
-        let q = gradients.map(|g| self.quantise(g));
-        let mut index = 81 * q[0] + 9 * q[1] + q[2];
-        let negative = index < 0;
-        index = index.abs();
-        let slot = index as usize;
-        let context = *self.contexts.get(slot).ok_or(DAMAGED)?;
-        let prediction = if c >= a.max(b) {
-            a.min(b)
-        } else if c <= a.min(b) {
-            a.max(b)
-        } else {
-            a + b - c
-        };
-        let prediction = (prediction + if negative { -context.c } else { context.c }).clamp(0, self.max);
-        let mut k = 0;
-        while k < 24 && (context.n << k) < context.a {
-            k += 1;
-        }
-        let mapped = self.golomb(k, self.limit)?;
-        let error = if self.near == 0 && k == 0 && 2 * context.b <= -context.n {
+    fn regular(&mut self, gradients: [i32; 3], a: i32, b: i32, c: i32) -> Result<i32, CodecError> {
+        let (slot, context, negative) = self.model.context(gradients)?;
+        let prediction = self.model.predict(&context, negative, a, b, c);
+        let k = parameter(context.n, context.a);
+        let mapped = self.golomb(k, self.model.limit)?;
+        let error = if self.model.near == 0 && k == 0 && 2 * context.b <= -context.n {
             if mapped & 1 == 1 { (mapped - 1) / 2 } else { -(mapped / 2) - 1 }
         } else if mapped & 1 == 0 {
             mapped / 2
         } else {
             -((mapped + 1) / 2)
         };
-        let mut next = context;
-        next.b += error * (2 * self.near + 1);
-        next.a += error.abs();
-        if next.n == self.reset {
-            next.a >>= 1;
-            next.b >>= 1;
-            next.n >>= 1;
-        }
-        next.n += 1;
-        if next.b <= -next.n {
-            next.b = (next.b + next.n).max(1 - next.n);
-            next.c = (next.c - 1).max(-128);
-        } else if next.b > 0 {
-            next.b = (next.b - next.n).min(0);
-            next.c = (next.c + 1).min(127);
-        }
-        // Damaged streams must not drive the sums out of range.
-        next.a = next.a.min(1 << 26);
-        next.b = next.b.clamp(-(1 << 26), 1 << 26);
-        if let Some(place) = self.contexts.get_mut(slot) {
-            *place = next;
-        }
-        Ok(self.reconstruct(prediction, if negative { -error } else { error }))
-    }
-
-    fn reconstruct(&self, prediction: i32, error: i32) -> i32 {
-        let step = 2 * self.near + 1;
-        let mut value = prediction + error * step;
-        if value < -self.near {
-            value += self.range * step;
-        } else if value > self.max + self.near {
-            value -= self.range * step;
-        }
-        value.clamp(0, self.max)
-    }
-}
-
-/// Sets the samples beyond both ends of the lines (T.87 A.2.1).
-fn pad(above: &mut [i32], line: &mut [i32], width: usize) {
-    let first = above.get(1).copied().unwrap_or(0);
-    let last = above.get(width).copied().unwrap_or(0);
-    set(line, 0, first);
-    set(above, width + 1, last);
-}
-
-fn neighbours(above: &[i32], line: &[i32], x: usize) -> (i32, i32, i32, i32) {
-    let get = |line: &[i32], x: usize| line.get(x).copied().unwrap_or(0);
-    (get(line, x - 1), get(above, x), get(above, x - 1), get(above, x + 1))
-}
-
-fn set(line: &mut [i32], x: usize, value: i32) {
-    if let Some(slot) = line.get_mut(x) {
-        *slot = value;
-    }
-}
-
-/// T.87 C.2.4.1.1.1.
-fn thresholds(max: i32, near: i32) -> [i32; 3] {
-    let clamp = |value: i32, low: i32| if value > max || value < low { low } else { value };
-    if max >= 128 {
-        let factor = (max.min(4095) + 128) / 256;
-        let t1 = clamp(factor + 2 + 3 * near, near + 1);
-        let t2 = clamp(factor * 4 + 3 + 5 * near, t1);
-        let t3 = clamp(factor * 17 + 4 + 7 * near, t2);
-        [t1, t2, t3]
-    } else {
-        let factor = 256 / (max + 1);
-        let t1 = clamp((3 / factor + 3 * near).max(2), near + 1);
-        let t2 = clamp((7 / factor + 5 * near).max(3), t1);
-        let t3 = clamp((21 / factor + 7 * near).max(4), t2);
-        [t1, t2, t3]
+        self.model.learn(slot, context, error);
+        Ok(self.model.reconstruct(prediction, if negative { -error } else { error }))
     }
 }
