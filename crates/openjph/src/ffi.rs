@@ -61,8 +61,9 @@ pub(crate) fn encode(shape: &Shape, pixels: &[u8]) -> Result<Vec<u8>, Error> {
         let mut written = 0;
         // SAFETY: `pixels` has the bytes that `shape` describes, as checked above; the library writes at most
         // `capacity` bytes, which `out` has room for.
-        let code =
-            unsafe { mingying_htj2k_encode(shape, pixels.as_ptr(), out.as_mut_ptr(), out.capacity(), &raw mut written) };
+        let code = unsafe {
+            mingying_htj2k_encode(shape, pixels.as_ptr(), out.as_mut_ptr(), out.capacity(), &raw mut written)
+        };
         match code {
             0 if written <= out.capacity() => {
                 // SAFETY: the library has written the first `written` bytes.

@@ -183,8 +183,19 @@ impl Header {
 
     /// COD (15444-1 A.6.1).
     fn coding(&mut self, body: &[u8]) -> Result<(), Error> {
-        let &[style, order, layers_high, layers_low, transform, levels, width, height, block_style, wavelet, ref sizes @ ..] =
-            body
+        let &[
+            style,
+            order,
+            layers_high,
+            layers_low,
+            transform,
+            levels,
+            width,
+            height,
+            block_style,
+            wavelet,
+            ref sizes @ ..,
+        ] = body
         else {
             return Err(DAMAGED);
         };

@@ -4,9 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <mutex>
-#include <new>
 #include <stdexcept>
 
 // ojph_arch.h comes first: the others need it and do not say so.
@@ -42,26 +42,17 @@ struct Shape {
 
 enum Outcome : int32_t { DONE = 0, FAILED = 1, FULL = 2, MISMATCH = 3 };
 
-struct Quiet final : ojph::message_info {
-  void operator()(int, const char *, int, const char *, ...) override {}
-};
-struct QuietWarning final : ojph::message_warning {
-  void operator()(int, const char *, int, const char *, ...) override {}
-};
-struct Thrown final : ojph::message_error {
-  void operator()(int, const char *, int, const char *, ...) override { throw std::runtime_error("openjph"); }
-};
-
-Quiet quiet;
-QuietWarning quiet_warning;
-Thrown thrown;
 std::once_flag once;
 
+// The library tells of everything, damaged input included, on the streams it is given; version 0.9 ignores message
+// handlers. Errors it throws all the same.
 void prepare() {
   std::call_once(once, [] {
-    ojph::configure_info(&quiet);
-    ojph::configure_warning(&quiet_warning);
-    ojph::configure_error(&thrown);
+    std::FILE *nowhere = std::fopen("/dev/null", "w");
+    if (nowhere == nullptr) throw std::runtime_error("no null device");
+    ojph::set_info_stream(nowhere);
+    ojph::set_warning_stream(nowhere);
+    ojph::set_error_stream(nowhere);
     // The first codestream fills the library's tables of functions, which older versions do not guard.
     ojph::codestream first;
     first.close();
