@@ -139,6 +139,8 @@ test("one patient, end to end", { timeout: 600_000 }, async (t) => {
       assert.ok(!(await hall.page.locator("body").innerText()).includes("旅程甲"), "the whole name never stands on a display");
     }
     await hall.shot("05-display");
+    // A key acts on what the screen shows: the button tells that the call has come back.
+    await tech.page.getByRole("button", { name: /^进入/ }).waitFor(say);
     await tech.page.keyboard.press("e");
     await until("the room", async () => {
       const entries = await tech.page.evaluate(async (room) => (await (await fetch(`/api/v1/queue?room_id=${room}`)).json()).items, state.room.id);

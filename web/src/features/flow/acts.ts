@@ -33,23 +33,29 @@ export function useQueueActs(): QueueActs {
   const { t } = useTranslation("flow");
   const { message } = App.useApp();
   const queries = useQueryClient();
+  // Keys come fast: the answer stands in the list at once, and the next key need not wait for the reload behind it.
+  const show = (entry: QueueEntry) => queries.setQueriesData<QueueEntry[]>({ queryKey: ["queue"] }, (list) => list?.map((each) => (each.id === entry.id ? entry : each)));
   const refresh = () => Promise.all([queries.invalidateQueries({ queryKey: ["queue"] }), queries.invalidateQueries({ queryKey: ["orders"] })]);
   const fail = (error: unknown) => void message.error(problemText(t, error));
 
   const next = useMutation({
     mutationFn: (room_id: string) => api.post<QueueEntry | null>("/queue/next", { room_id }),
-    onSuccess: (entry) => void (entry ? message.success(t("called", { ticket: entry.ticket, time: clock(new Date()) })) : message.info(t("nobody"))),
+    onSuccess: (entry) => {
+      if (entry) show(entry);
+      void (entry ? message.success(t("called", { ticket: entry.ticket, time: clock(new Date()) })) : message.info(t("nobody")));
+    },
     onError: fail,
-    onSettled: refresh,
+    onSettled: () => void refresh(),
   });
   const act = useMutation({
     mutationFn: ({ entry, what, reason }: { entry: QueueEntry; what: string; reason?: string | undefined }) =>
       api.post<QueueEntry>(path`/queue/${entry.id}/${what}`, reason === undefined ? {} : { reason }),
-    onSuccess: (_, { entry, what }) => {
+    onSuccess: (answer, { entry, what }) => {
+      show(answer);
       if (what === "call") void message.success(t("called", { ticket: entry.ticket, time: clock(new Date()) }));
     },
     onError: fail,
-    onSettled: refresh,
+    onSettled: () => void refresh(),
   });
   return {
     busy: next.isPending || act.isPending,
