@@ -221,8 +221,18 @@ export const stops = [
   { name: "clinician-home", role: "clinician", path: "/" },
   { name: "qc-home", role: "qc", path: "/" },
   {
-    name: "notices", role: "admin", path: "/interfaces",
-    act: async ({ page, language }) => { await button(page, language === "zh" ? "通知" : "Notifications").click(say); await page.waitForTimeout(500); },
+    name: "notices", role: "registrar", path: "/desk",
+    act: async (tools) => {
+      const { page, as, language } = tools;
+      const like = await orderIn(tools, "scheduled");
+      const { department, physician, diagnosis, history, purpose, priority, visit_class } = like;
+      const order = { patient_id: like.patient.id, items: [{ catalogue_id: like.items[0].catalogue_id, side: null }], department, physician, diagnosis, history, purpose, priority, visit_class, special: [] };
+      const made = await as("nurse")("/orders", "POST", order);
+      await as("nurse")(`/orders/${made.id}/return`, "POST", { reason: "W" });
+      await page.locator(".ant-badge-count, .ant-scroll-number").first().waitFor(say);
+      await button(page, language === "zh" ? "通知" : "Notifications").click(say);
+      await page.waitForTimeout(500);
+    },
   },
   { name: "missing-page", role: "registrar", path: "/no-such-page" },
   { name: "missing-order", role: "registrar", path: "/orders/01900000-0000-7000-8000-00000000dead", expects: [404] },
