@@ -1,9 +1,21 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { maskIdentifier, maskName, maskPhone } from "./mask";
 import { initials } from "./pinyin";
+import { unbroken } from "./prose";
 import { parsePreferences } from "./preferences";
-import { addDays, ageOn, clock, dayBounds, dayOf, DEFAULT_ZONE, instantOf, isDay, minuteOfDay, setZone, stamp } from "./time";
+import { addDays, ageOn, clock, dayBounds, dayOf, DEFAULT_ZONE, instantOf, isDay, minuteOfDay, setZone, shortDay, stamp } from "./time";
 import { isTyping } from "./useKeys";
+
+describe("words and numbers", () => {
+  it("a number keeps its unit on its line, other words may break", () => {
+    expect(unbroken("约6 mm，CT 1 室")).toBe("约6\u00a0mm，CT 1 室");
+    expect(unbroken("3 masses")).toBe("3 masses");
+  });
+  it("a short day has the weekday apart", () => {
+    expect(shortDay("2026-11-25", "zh-CN")).toBe("11/25 周三");
+    expect(shortDay("2026-11-25", "en-US")).toBe("Wed, 11/25");
+  });
+});
 
 describe("masking", () => {
   it("keeps the ends of a name and hides at least one character", () => {

@@ -15,6 +15,10 @@ describe("queue", () => {
   it("orders by state, then by the server's position", () => {
     expect(inOrder([entry("a", "passed", 1), entry("b", "waiting", 3), entry("c", "waiting", 2), entry("d", "called", 9), entry("e", "in_room", 8)]).map(({ id }) => id)).toEqual(["e", "d", "c", "b", "a"]);
   });
+  it("puts emergencies before all others who wait, in whatever room, but not before who is called", () => {
+    const late = { ...entry("x", "waiting", 5), priority: "emergency" } as QueueEntry;
+    expect(inOrder([entry("a", "waiting", 1), late, entry("d", "called", 9)]).map(({ id }) => id)).toEqual(["d", "x", "a"]);
+  });
   it("lets nobody be called who has left or is done", () => {
     expect(actsFor("done")).toEqual([]);
     expect(actsFor("left")).toEqual([]);

@@ -55,6 +55,10 @@ describe("steps", () => {
   it("follow the role", () => {
     expect(stepsFor("scheduled", ["timeline.read"])).toEqual(["timeline"]);
     expect(stepsFor("scheduled", [])).toEqual([]);
+    // A clinician gets report and images one by one, a reader both in the reading room.
+    expect(stepsFor("audited", ["report.read", "study.read"])).toEqual(["report", "images"]);
+    expect(stepsFor("audited", ["report.read", "study.read", "reading.read"])).toEqual(["read", "report"]);
+    expect(stepsFor("reported", ["report.read", "study.read"])).toEqual(["images"]);
   });
 });
 

@@ -46,4 +46,9 @@ describe("day calendar", () => {
     expect(hoursFor([])).toEqual({ from: 8, to: 18 });
     expect(hoursFor(blocksOf([appointment("a", "06:30", "06:45"), appointment("b", "21:00", "21:10")]))).toEqual({ from: 6, to: 22 });
   });
+  it("shows today up to the present hour", () => {
+    expect(hoursFor([])).toEqual({ from: 8, to: 18 });
+    expect(hoursFor([], 19 * 60 + 20)).toEqual({ from: 8, to: 20 });
+    expect(hoursFor([], 6 * 60 + 5)).toEqual({ from: 6, to: 18 });
+  });
 });
