@@ -5,12 +5,14 @@
 //! synced: what a power cut takes from the index is replayed from the packs at the next start.
 //!
 //! `receive` → `Receiving::write` … → `finish` takes an object in (`ingest`, `commit`); `find_*` answers queries
-//! (`query`, `attributes`); `instances_of`, `read`, `frame_bytes`, `header` give objects back (`read`).
+//! (`query`, `attributes`); `instances_of`, `read`, `frame_bytes`, `header` give objects back (`read`),
+//! and what is made from their headers is kept beside them (`derived`).
 
 mod aside;
 mod attributes;
 mod backup;
 mod commit;
+mod derived;
 mod describe;
 mod error;
 mod fragments;
@@ -18,14 +20,17 @@ mod header;
 mod ingest;
 mod model;
 mod names;
+mod packed;
 mod query;
 mod read;
+mod recent;
 mod record;
 mod replay;
 mod store;
 
 pub use attributes::Attributes;
 pub use backup::{BackupError, Manifest, ManifestFile, Restored, restore, verify_backup};
+pub use derived::{DerivedStats, Fingerprint};
 pub use error::ArchiveError;
 pub use ingest::Receiving;
 pub use mingying_dicom::PersonName;
@@ -33,7 +38,9 @@ pub use model::{
     FileMeta, Ingested, InstanceRef, InstanceRow, Origin, Owner, Page, Quarantined, SeriesRow, Stats, StudyRow,
     Verified,
 };
+pub use packed::{Packed, gzip};
 pub use query::{Level, Query};
+pub use read::ReadStats;
 pub use replay::{Replayed, rebuild};
 
 use commit::Commit;
@@ -41,6 +48,7 @@ use mingying_blob::Blobs;
 use mingying_db::Db;
 use mingying_kernel::{Actor, Ctx, OrgId, Permit, Policy, Scope, SharedClock};
 use query::Cursor;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -63,12 +71,16 @@ pub struct Settings {
     pub max_object: u64,
     /// Most images that share one pack sync and one commit.
     pub max_batch: usize,
+    /// Folder of what is made from stored objects and can be made again; `None`: nothing is kept.
+    pub derived: Option<PathBuf>,
+    /// Bound of that folder, bytes.
+    pub max_derived: u64,
 }
 
 impl Settings {
     pub fn new(org: OrgId) -> Self {
         let owner = Owner { org, campus: String::new(), department: String::new() };
-        Self { owner, max_object: 8 << 30, max_batch: 256 }
+        Self { owner, max_object: 8 << 30, max_batch: 256, derived: None, max_derived: 1 << 30 }
     }
 }
 
@@ -87,6 +99,8 @@ struct Inner {
     queue: Mutex<Option<mpsc::Sender<Commit>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     frame_indexes: read::FrameIndexes,
+    recent: recent::RecentSeries,
+    derived: derived::Derived,
 }
 
 /// The archive's own worker asks for nothing: it writes events of what is replayed.
@@ -107,6 +121,7 @@ impl Archive {
             tracing::info!(records = replayed.records, skipped = replayed.skipped, "packs replayed into the index");
         }
         let (queue, tasks) = commit::start(db.clone(), blobs.clone(), clock.clone(), &settings);
+        let derived = derived::Derived::open(settings.derived.clone(), settings.max_derived);
         let inner = Inner {
             db,
             blobs,
@@ -116,6 +131,8 @@ impl Archive {
             queue: Mutex::new(Some(queue)),
             tasks: Mutex::new(tasks),
             frame_indexes: read::FrameIndexes::default(),
+            recent: recent::RecentSeries::default(),
+            derived,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -257,6 +274,14 @@ impl Archive {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    pub(crate) fn recent(&self) -> &recent::RecentSeries {
+        &self.inner.recent
+    }
+
+    pub(crate) fn derived(&self) -> &derived::Derived {
+        &self.inner.derived
     }
 
     pub(crate) fn frame_indexes(&self) -> &read::FrameIndexes {

@@ -1,15 +1,19 @@
 //! Stored objects read back: by range, by frame, header alone.
 
+use crate::derived::{DerivedStats, Fingerprint};
 use crate::describe::inflate;
 use crate::fragments::{Fragment, FrameIndex};
 use crate::header::Encoding;
 use crate::model::InstanceRef;
+use crate::packed::Packed;
+use crate::recent::LONGEST;
 use crate::store;
-use crate::{Archive, ArchiveError};
+use crate::{Archive, ArchiveError, ReadStudies};
 use bytes::{Bytes, BytesMut};
 use dicom_object::InMemDicomObject;
 use mingying_blob::{BlobError, Blobs};
 use mingying_dicom::Limits;
+use mingying_kernel::{Permit, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,11 +50,118 @@ fn deflated(instance: &InstanceRef) -> bool {
     Encoding::of(&instance.transfer_syntax).deflated
 }
 
+/// How well what is kept in memory and beside the objects serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReadStats {
+    /// Instances whose rows were in memory, and those looked for in the database.
+    pub row_hits: u64,
+    pub row_misses: u64,
+    pub derived: DerivedStats,
+}
+
+/// Bytes of one piece of a frame.
+const PIECE: u64 = 256 << 10;
+/// Disk that stays free beyond what derived data may fill.
+const ROOM: u64 = 2 << 30;
+
 impl Archive {
+    /// One instance; `NotFound` when absent or outside the permit's scope.
+    pub async fn instance_of(
+        &self,
+        permit: &Permit<ReadStudies>,
+        study_uid: &str,
+        series_uid: &str,
+        sop_uid: &str,
+    ) -> Result<InstanceRef, ArchiveError> {
+        let (now, scope) = (self.clock().now(), permit.scope());
+        if let Some(row) = self.recent().find(scope, study_uid, series_uid, sop_uid, now) {
+            return Ok(InstanceRef::clone(&row));
+        }
+        if self.recent().again(study_uid, series_uid, now)
+            && let Some((org, rows)) = store::whole_series(self.db(), scope, study_uid, series_uid, LONGEST).await?
+        {
+            let found = rows.iter().find(|row| row.sop_uid == sop_uid).cloned();
+            self.recent().put(study_uid, series_uid, org, rows, now);
+            return found.ok_or(ArchiveError::NotFound);
+        }
+        let found = store::instances_of(self.db(), scope, study_uid, Some(series_uid), Some(sop_uid)).await?;
+        found.into_iter().next().ok_or(ArchiveError::NotFound)
+    }
+
+    /// Studies whose last image came after `after`, not after `until`, with that time; the oldest first, at most `limit`.
+    pub async fn received_between(
+        &self,
+        permit: &Permit<ReadStudies>,
+        after: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(String, Timestamp)>, ArchiveError> {
+        Ok(store::received_between(self.db(), permit.scope(), after, until, limit).await?)
+    }
+
+    /// A text made from the headers of instances: the one that is kept under `fingerprint`, or what `make` makes.
+    pub async fn derived_text<E>(
+        &self,
+        fingerprint: Fingerprint,
+        make: impl Future<Output = Result<Packed, E>>,
+    ) -> Result<Packed, E> {
+        let room = || self.blobs().free_space().is_ok_and(|free| free > ROOM);
+        self.derived().get_or_make(fingerprint, room, make).await
+    }
+
+    pub fn read_stats(&self) -> ReadStats {
+        let (row_hits, row_misses) = self.recent().counts();
+        ReadStats { row_hits, row_misses, derived: self.derived().stats() }
+    }
+
     /// `len` bytes at `offset` of the object's Part 10 file; fewer at its end. The whole file is `0..size`; the data
     /// set as received is `head_len..size`.
     pub async fn read(&self, instance: &InstanceRef, offset: u64, len: u64) -> Result<Bytes, ArchiveError> {
         Ok(self.blobs().read(instance.location, offset, len).await?)
+    }
+
+    /// Where a frame (from 0) lies as one piece in the object's file: offset and length. `None` where its bytes must be
+    /// put together or inflated, which `frame_bytes` does.
+    pub async fn frame_place(&self, instance: &InstanceRef, frame: u32) -> Result<Option<(u64, u64)>, ArchiveError> {
+        if !instance.has_pixels || i64::from(frame) >= instance.frames {
+            return Err(ArchiveError::NoSuchFrame);
+        }
+        if deflated(instance) {
+            return Ok(None);
+        }
+        if instance.pixel_len >= 0 {
+            return native_frame(instance, frame).map(Some);
+        }
+        if instance.frames == 1 {
+            return self.only_fragment(instance).await;
+        }
+        let head_len = instance.head_len as u64;
+        Ok(match self.frame_index(instance).await?.frame(frame).ok_or(ArchiveError::NoSuchFrame)? {
+            [Fragment { at, len }] => Some((head_len + at, u64::from(*len))),
+            _ => None,
+        })
+    }
+
+    /// The fragment of a single-frame object that has no other. Item headers were checked when the object came in.
+    async fn only_fragment(&self, instance: &InstanceRef) -> Result<Option<(u64, u64)>, ArchiveError> {
+        let mut at = instance.pixel_at as u64;
+        let table = item_len(&self.read(instance, at, 8).await?).ok_or(ArchiveError::NoSuchFrame)?;
+        at += 8 + table;
+        let len = item_len(&self.read(instance, at, 8).await?).ok_or(ArchiveError::NoSuchFrame)?;
+        at += 8;
+        let next = self.read(instance, at + len, 8).await?;
+        Ok(item_len(&next).is_none().then_some((at, len)))
+    }
+
+    async fn frame_index(&self, instance: &InstanceRef) -> Result<Arc<FrameIndex>, ArchiveError> {
+        if let Some(index) = self.frame_indexes().get(instance.key) {
+            return Ok(index);
+        }
+        let bytes = store::frame_index(self.db(), instance.key).await?.ok_or(ArchiveError::NoSuchFrame)?;
+        let index = FrameIndex::from_bytes(&bytes).ok_or(ArchiveError::Unreadable("frame index"))?;
+        let index = Arc::new(index);
+        self.frame_indexes().put(instance.key, index.clone());
+        Ok(index)
     }
 
     /// The bytes of one frame (from 0) in the stored transfer syntax: native pixels, or the joined fragments.
@@ -76,22 +187,29 @@ impl Archive {
                 .await
                 .map_err(|_| ArchiveError::Closed)?;
         }
-        let index = match self.frame_indexes().get(instance.key) {
-            Some(index) => index,
-            None => {
-                let bytes = store::frame_index(self.db(), instance.key).await?.ok_or(ArchiveError::NoSuchFrame)?;
-                let index = FrameIndex::from_bytes(&bytes).ok_or(ArchiveError::Unreadable("frame index"))?;
-                let index = Arc::new(index);
-                self.frame_indexes().put(instance.key, index.clone());
-                index
-            }
-        };
+        let index = self.frame_index(instance).await?;
         let fragments = index.frame(frame).ok_or(ArchiveError::NoSuchFrame)?;
         if let [Fragment { at, len }] = fragments {
             return self.read(instance, head_len + at, u64::from(*len)).await;
         }
         let wanted = fragments.iter().map(|f| (instance.location, head_len + f.at, u64::from(f.len))).collect();
         Ok(join(&self.blobs().read_many(wanted).await?))
+    }
+
+    /// As `frame_bytes`, in pieces of a moderate length: for sending on.
+    pub async fn frame_pieces(&self, instance: &InstanceRef, frame: u32) -> Result<Vec<Bytes>, ArchiveError> {
+        let Some((from, len)) = self.frame_place(instance, frame).await? else {
+            return Ok(vec![self.frame_bytes(instance, frame).await?]);
+        };
+        let (mut at, end) = (from, from + len);
+        let mut pieces = Vec::new();
+        while at < end {
+            // They end at multiples of their length: so does what is checked.
+            let to = ((at / PIECE + 1) * PIECE).min(end);
+            pieces.push(self.read(instance, at, to - at).await?);
+            at = to;
+        }
+        Ok(pieces)
     }
 
     /// The data set without Pixel Data and what follows it.
@@ -156,15 +274,20 @@ fn join(parts: &[Bytes]) -> Bytes {
     out.freeze()
 }
 
+/// The length that the header of an item tells; `None` for anything else, such as the end of the sequence.
+fn item_len(head: &[u8]) -> Option<u64> {
+    match *head {
+        [0xfe, 0xff, 0x00, 0xe0, l0, l1, l2, l3] => Some(u64::from(u32::from_le_bytes([l0, l1, l2, l3]))),
+        _ => None,
+    }
+}
+
 /// All fragments of a single-frame object. Item headers were checked when the object came in.
 fn all_fragments(blobs: &Blobs, instance: &InstanceRef) -> Result<Bytes, ArchiveError> {
     let mut at = instance.pixel_at as u64;
     let mut parts = Vec::new();
     let mut table = true;
-    loop {
-        let head = blobs.read_blocking(instance.location, at, 8)?;
-        let [0xfe, 0xff, 0x00, 0xe0, l0, l1, l2, l3] = *head else { break };
-        let len = u64::from(u32::from_le_bytes([l0, l1, l2, l3]));
+    while let Some(len) = item_len(&blobs.read_blocking(instance.location, at, 8)?) {
         if !table {
             let part = blobs.read_blocking(instance.location, at + 8, len)?;
             if part.len() as u64 != len {

@@ -27,6 +27,10 @@ pub trait DiskFile: Send + Sync {
     fn size(&self) -> io::Result<u64>;
     /// Reads what is there, at most the buffer's length; 0 at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// As `read_at`, but only what can be had without waiting for the disk: fewer bytes, or none.
+    fn read_cached(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
+        Ok(0)
+    }
     /// Writes all slices one after the other.
     fn write_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<()>;
     fn sync_data(&self) -> io::Result<()>;
@@ -40,6 +44,13 @@ impl dyn DiskFile + '_ {
     /// Reads at most `len` bytes at `offset`; fewer at the end of the file.
     pub(crate) fn read_some(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         let mut buffer = vec![0; len];
+        let filled = self.read_full(offset, &mut buffer)?;
+        buffer.truncate(filled);
+        Ok(buffer)
+    }
+
+    /// Fills the buffer from `offset`; how many bytes there were before the end of the file.
+    pub(crate) fn read_full(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match self.read_at(rest, offset + filled as u64) {
@@ -49,8 +60,7 @@ impl dyn DiskFile + '_ {
                 Err(e) => return Err(e),
             }
         }
-        buffer.truncate(filled);
-        Ok(buffer)
+        Ok(filled)
     }
 }
 
@@ -107,6 +117,12 @@ impl DiskFile for LocalFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         FileExt::read_at(&self.0, buffer, offset)
+    }
+
+    fn read_cached(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        // File systems that do not know the flag answer with an error, which means as much as nothing cached.
+        let slices = &mut [io::IoSliceMut::new(buffer)];
+        Ok(rustix::io::preadv2(&self.0, slices, offset, rustix::io::ReadWriteFlags::NOWAIT)?)
     }
 
     fn write_at(&self, slices: &[IoSlice<'_>], mut offset: u64) -> io::Result<()> {

@@ -7,6 +7,7 @@
 //! Publishing is the durability point of the archive. After a failed sync nothing of the batch counts and the file is
 //! never written again; when the disk is full the batch is refused and later ones work as soon as there is room.
 
+mod buffers;
 mod disk;
 mod error;
 mod packs;
@@ -21,6 +22,7 @@ pub use packs::{Entry, Found, PackInfo, Scan};
 pub use record::Kind;
 pub use stage::{Staged, Staging};
 
+use buffers::{BUFFER, Buffers, SMALL};
 use bytes::Bytes;
 use mingying_kernel::Timestamp;
 use packs::Packs;
@@ -71,6 +73,7 @@ impl Default for Settings {
 pub struct Blobs {
     packs: Arc<Packs>,
     stage: Arc<Stage>,
+    buffers: Arc<Buffers>,
 }
 
 impl Blobs {
@@ -92,6 +95,7 @@ impl Blobs {
         Ok(Self {
             packs: Arc::new(Packs::open(disk.clone(), &packs, &settings)?),
             stage: Arc::new(Stage::new(disk, spool, &settings)),
+            buffers: Arc::default(),
         })
     }
 
@@ -116,10 +120,35 @@ impl Blobs {
         self.packs.publish(batch, now.as_micros())
     }
 
-    /// `len` bytes at `offset` of a published payload; fewer at its end.
+    /// `len` bytes at `offset` of a published payload; fewer at its end. A short read of what the machine holds in memory
+    /// is done at once; everything else waits on a thread that may block.
     pub async fn read(&self, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
+        let len = len.min(location.len.saturating_sub(offset)) as usize;
+        match len {
+            0..SMALL => Ok(Bytes::from(self.fill(location, offset, vec![0; len]).await?)),
+            SMALL..=BUFFER => Ok(self.fill(location, offset, self.buffers.take(len)).await?.into_bytes()),
+            _ => {
+                let packs = self.packs.clone();
+                blocking(move || packs.read(location, offset, len as u64).map(Bytes::from)).await
+            }
+        }
+    }
+
+    async fn fill<B>(&self, location: Location, offset: u64, mut buffer: B) -> Result<B, BlobError>
+    where
+        B: AsMut<[u8]> + Send + 'static,
+    {
+        let there = self.packs.read_cached(location, offset, buffer.as_mut());
+        if there == buffer.as_mut().len() {
+            return Ok(buffer);
+        }
         let packs = self.packs.clone();
-        blocking(move || packs.read(location, offset, len).map(Bytes::from)).await
+        blocking(move || {
+            let rest = buffer.as_mut().get_mut(there..).unwrap_or_default();
+            packs.read_exact(location, offset + there as u64, rest)?;
+            Ok(buffer)
+        })
+        .await
     }
 
     /// As `read`, for callers that are on a thread which may block.

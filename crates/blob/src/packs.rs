@@ -205,6 +205,28 @@ impl Packs {
         Ok(bytes)
     }
 
+    /// Fills the buffer from `offset` of the payload.
+    pub fn read_exact(&self, location: Location, offset: u64, buffer: &mut [u8]) -> Result<(), BlobError> {
+        if self.file(location.pack)?.read_full(location.at + offset, buffer)? < buffer.len() {
+            return Err(BlobError::Corrupt("pack is shorter than its index says"));
+        }
+        Ok(())
+    }
+
+    /// Reads what is in memory of the machine, without waiting; how many bytes that were. 0 also when something fails:
+    /// whoever then waits for the disk is told what.
+    pub fn read_cached(&self, location: Location, offset: u64, buffer: &mut [u8]) -> usize {
+        let Some(file) = lock(&self.open).get(&location.pack).cloned() else { return 0 };
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_cached(rest, location.at + offset + filled as u64) {
+                Ok(n) if n > 0 => filled += n,
+                _ => break,
+            }
+        }
+        filled
+    }
+
     pub fn copy(&self, pack: PackInfo, to: &Path) -> Result<[u8; 32], BlobError> {
         let file = self.file(pack.id)?;
         let mut out = std::fs::File::create_new(to)?;

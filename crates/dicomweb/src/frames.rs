@@ -1,16 +1,16 @@
 //! Frames and bulk values (PS3.18 10.4.1.1.4 to 10.4.1.1.6).
 
 use crate::auth::Allowed;
+use crate::conditional::{Part, beyond, etag, not_modified, part, private_cache, strong_etag, unchanged};
 use crate::path::Target;
-use crate::wado::{self, Chunks, body, boundary, etag, not_modified, private_cache, set, unchanged, wanted};
+use crate::wado::{self, Chunks, body, boundary, set, wanted};
 use crate::{Problem, Web, accept, json, media};
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use mingying_archive::{ArchiveError, InstanceRef, ReadStudies};
+use mingying_archive::{Archive, ArchiveError, InstanceRef, ReadStudies};
 use mingying_dicom::render;
 
 /// Most frames named in one request.
@@ -93,20 +93,52 @@ fn choose(ranges: &[accept::MediaRange], instance: &InstanceRef, frames: usize) 
     })
 }
 
-/// One frame in the form chosen.
-async fn frame(web: &Web, instance: &InstanceRef, index: u32, decoded: bool) -> Result<Bytes, Problem> {
-    if decoded {
-        return web.renderers.decode(&web.archive, instance, index).await;
-    }
-    let bytes = web.archive.frame_bytes(instance, index).await?;
-    if instance.transfer_syntax == media::EXPLICIT_BE && instance.bits_allocated == Some(16) {
-        let mut swapped = bytes.to_vec();
-        for pair in swapped.chunks_exact_mut(2) {
-            pair.reverse();
+/// One frame in the form chosen: where it lies, or itself where it had to be made.
+enum Pixels {
+    Stored { at: u64, len: u64 },
+    Made(Bytes),
+}
+
+impl Pixels {
+    async fn of(web: &Web, instance: &InstanceRef, index: u32, decoded: bool) -> Result<Self, Problem> {
+        if decoded {
+            return Ok(Self::Made(web.renderers.decode(&web.archive, instance, index).await?));
         }
-        return Ok(Bytes::from(swapped));
+        if instance.transfer_syntax == media::EXPLICIT_BE && instance.bits_allocated == Some(16) {
+            let mut swapped = web.archive.frame_bytes(instance, index).await?.to_vec();
+            for pair in swapped.chunks_exact_mut(2) {
+                pair.reverse();
+            }
+            return Ok(Self::Made(Bytes::from(swapped)));
+        }
+        Ok(match web.archive.frame_place(instance, index).await? {
+            Some((at, len)) => Self::Stored { at, len },
+            None => Self::Made(web.archive.frame_bytes(instance, index).await?),
+        })
     }
-    Ok(bytes)
+
+    fn len(&self) -> u64 {
+        match self {
+            Self::Stored { len, .. } => *len,
+            Self::Made(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// `len` of its bytes from `from`, which lie within it.
+    fn bytes(self, archive: &Archive, instance: &InstanceRef, from: u64, len: u64) -> Chunks {
+        match self {
+            Self::Stored { at, .. } => wado::read_range(archive.clone(), instance.clone(), at + from, len),
+            Self::Made(bytes) => {
+                let (from, to) = (from as usize, (from + len) as usize);
+                stream::once(async move { Ok(bytes.slice(from..to)) }).boxed()
+            }
+        }
+    }
+
+    fn all(self, archive: &Archive, instance: &InstanceRef) -> Chunks {
+        let len = self.len();
+        self.bytes(archive, instance, 0, len)
+    }
 }
 
 pub(crate) async fn retrieve_frames(
@@ -120,56 +152,92 @@ pub(crate) async fn retrieve_frames(
     let instance = wado::instance(&web, &permit, &target).await?;
     let frames = parse_list(&target.rest, instance.frames)?;
     let form = choose(&ranges, &instance, frames.len()).ok_or_else(Problem::not_acceptable)?;
-    let etag = etag(std::slice::from_ref(&instance), &format!("{form:?} {}", target.rest));
-    if not_modified(&headers, &etag) {
-        return Ok(unchanged(&etag));
-    }
-    send(&web, instance, frames, form, &etag).await
+    send(&web, instance, frames, form, &headers).await
 }
 
-/// The first frame is made before the answer begins, so that what cannot be decoded is told by its status.
-async fn send(web: &Web, instance: InstanceRef, frames: Vec<u32>, form: Form, etag: &str) -> Result<Response, Problem> {
+/// The first frame is found or made before the answer begins, so that what cannot be decoded is told by its status.
+async fn send(
+    web: &Web,
+    instance: InstanceRef,
+    frames: Vec<u32>,
+    form: Form,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let what = format!("{form:?} {frames:?}");
+    let etag =
+        if form.multipart { etag(std::slice::from_ref(&instance), &what) } else { strong_etag(&instance, &what) };
+    if not_modified(headers, &etag) {
+        return Ok(unchanged(&etag));
+    }
     let mut rest = frames.into_iter();
     let first = rest.next().ok_or_else(|| Problem::invalid("frames"))?;
-    let first = frame(web, &instance, first, form.decoded).await?;
+    let first = Pixels::of(web, &instance, first, form.decoded).await?;
     let mut response = if form.multipart {
-        let boundary = boundary();
-        let head = Bytes::from(format!("--{boundary}\r\nContent-Type: {}\r\n\r\n", form.content_type));
-        let next_head = Bytes::from(format!("\r\n--{boundary}\r\nContent-Type: {}\r\n\r\n", form.content_type));
-        let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
-        let kind = format!(
-            "multipart/related; type=\"{}\"; boundary={boundary}",
-            form.content_type.split(';').next().unwrap_or_default()
-        );
-        let web = web.clone();
-        let decoded = form.decoded;
-        let others = stream::iter(rest)
-            .map(move |index| {
-                let (web, instance, head) = (web.clone(), instance.clone(), next_head.clone());
-                async move {
-                    match frame(&web, &instance, index, decoded).await {
-                        Ok(bytes) => [Ok(head), Ok(bytes)],
-                        Err(_) => [Ok(Bytes::new()), Err(ArchiveError::Unreadable("frame"))],
-                    }
-                }
-            })
-            // The next frames are fetched while one is sent.
-            .buffered(4)
-            .flat_map(stream::iter);
-        let chunks: Chunks =
-            stream::iter([Ok(head), Ok(first)]).chain(others).chain(stream::once(async move { Ok(tail) })).boxed();
-        let mut response = (StatusCode::OK, body(chunks)).into_response();
-        set(response.headers_mut(), header::CONTENT_TYPE, &kind);
-        response
+        several(web, instance, first, rest, &form)
     } else {
-        let len = first.len();
-        let mut response = (StatusCode::OK, Body::from(first)).into_response();
-        set(response.headers_mut(), header::CONTENT_TYPE, &form.content_type);
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(len));
-        response
+        {
+            let part = part(headers, &etag, first.len());
+            one(web, &instance, first, &form, part)
+        }
     };
-    private_cache(response.headers_mut(), Some(etag));
+    private_cache(response.headers_mut(), Some(&etag));
     Ok(response)
+}
+
+/// A single part, or the range of it that was asked for.
+fn one(web: &Web, instance: &InstanceRef, frame: Pixels, form: &Form, part: Part) -> Response {
+    let whole = frame.len();
+    let (status, from, len) = match part {
+        Part::Beyond => return beyond(whole),
+        Part::Whole => (StatusCode::OK, 0, whole),
+        Part::Some(from, len) => (StatusCode::PARTIAL_CONTENT, from, len),
+    };
+    let mut response = (status, body(frame.bytes(&web.archive, instance, from, len))).into_response();
+    let headers = response.headers_mut();
+    set(headers, header::CONTENT_TYPE, &form.content_type);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if status == StatusCode::PARTIAL_CONTENT {
+        set(headers, header::CONTENT_RANGE, &format!("bytes {from}-{}/{whole}", from + len - 1));
+    }
+    response
+}
+
+/// One part a frame. The length is told where it is known, so that a truncated answer shows.
+fn several(web: &Web, instance: InstanceRef, first: Pixels, rest: std::vec::IntoIter<u32>, form: &Form) -> Response {
+    let boundary = boundary();
+    let head = Bytes::from(format!("--{boundary}\r\nContent-Type: {}\r\n\r\n", form.content_type));
+    let next_head = Bytes::from(format!("\r\n--{boundary}\r\nContent-Type: {}\r\n\r\n", form.content_type));
+    let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+    let kind = format!(
+        "multipart/related; type=\"{}\"; boundary={boundary}",
+        form.content_type.split(';').next().unwrap_or_default()
+    );
+    let length = (rest.len() == 0).then(|| head.len() as u64 + first.len() + tail.len() as u64);
+    let first = first.all(&web.archive, &instance);
+    let (web, decoded) = (web.clone(), form.decoded);
+    let others = stream::iter(rest)
+        .map(move |index| {
+            let (web, instance, head) = (web.clone(), instance.clone(), next_head.clone());
+            async move {
+                let chunks = match Pixels::of(&web, &instance, index, decoded).await {
+                    Ok(frame) => frame.all(&web.archive, &instance),
+                    Err(_) => stream::once(async { Err(ArchiveError::Unreadable("frame")) }).boxed(),
+                };
+                stream::once(async move { Ok(head) }).chain(chunks)
+            }
+        })
+        // The next frames are found or made while one is sent.
+        .buffered(4)
+        .flatten();
+    let ends = |bytes| stream::once(async move { Ok(bytes) });
+    let chunks: Chunks = ends(head).chain(first).chain(others).chain(ends(tail)).boxed();
+    let mut response = (StatusCode::OK, body(chunks)).into_response();
+    set(response.headers_mut(), header::CONTENT_TYPE, &kind);
+    if let Some(length) = length {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    response
 }
 
 /// A value that the metadata gave as BulkDataURI.
@@ -182,12 +250,12 @@ pub(crate) async fn retrieve_bulkdata(
 ) -> Result<Response, Problem> {
     let ranges = wanted(&headers, query.as_deref());
     let instance = wado::instance(&web, &permit, &target).await?;
+    if target.rest.eq_ignore_ascii_case("7FE00010") {
+        return pixel_data(&web, instance, &ranges, &headers).await;
+    }
     let etag = etag(std::slice::from_ref(&instance), &target.rest);
     if not_modified(&headers, &etag) {
         return Ok(unchanged(&etag));
-    }
-    if target.rest.eq_ignore_ascii_case("7FE00010") {
-        return pixel_data(&web, instance, &ranges, &etag).await;
     }
     let octets = |r: &accept::MediaRange| {
         r.covers("application/octet-stream")
@@ -206,7 +274,7 @@ async fn pixel_data(
     web: &Web,
     instance: InstanceRef,
     ranges: &[accept::MediaRange],
-    etag: &str,
+    headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     if !instance.has_pixels {
         return Err(Problem::not_found());
@@ -216,17 +284,21 @@ async fn pixel_data(
         let octets =
             |r: &&accept::MediaRange| r.part_type().is_none_or(|p| p == "application/octet-stream" || p == "*/*");
         let range = ranges.iter().find(octets).ok_or_else(Problem::not_acceptable)?;
+        let etag = etag(std::slice::from_ref(&instance), "7FE00010");
+        if not_modified(headers, &etag) {
+            return Ok(unchanged(&etag));
+        }
         let at = |n: i64| u64::try_from(n).unwrap_or(0);
         let (from, len) = (at(instance.pixel_at), at(instance.pixel_len));
         let chunks = wado::read_range(web.archive.clone(), instance, from, len);
-        return Ok(octet_stream(chunks, range.is_multipart() || range.covers("multipart/related"), etag));
+        return Ok(octet_stream(chunks, range.is_multipart() || range.covers("multipart/related"), &etag));
     }
     let all: Vec<u32> = (0..u32::try_from(instance.frames).unwrap_or(0)).collect();
     if all.is_empty() {
         return Err(Problem::not_found());
     }
     let form = choose(ranges, &instance, all.len()).ok_or_else(Problem::not_acceptable)?;
-    send(web, instance, all, form, etag).await
+    send(web, instance, all, form, headers).await
 }
 
 fn octet_stream(chunks: Chunks, multipart: bool, etag: &str) -> Response {

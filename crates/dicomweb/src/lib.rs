@@ -5,9 +5,11 @@
 
 mod accept;
 mod auth;
+mod conditional;
 mod frames;
 mod json;
 mod media;
+mod metadata;
 mod multipart;
 mod path;
 mod problem;
@@ -19,6 +21,7 @@ mod transcode;
 mod wado;
 
 pub use auth::{Authenticate, Refused};
+pub use metadata::prepare;
 pub use problem::Problem;
 pub use renderers::Renderers;
 
@@ -77,7 +80,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(web: Web) -> Router<S> {
         .route(&format!("{INSTANCE}/bulkdata/{{*path}}"), get(frames::retrieve_bulkdata));
     for level in [STUDY, SERIES, INSTANCE] {
         router = router
-            .route(&format!("{level}/metadata"), get(wado::metadata))
+            .route(&format!("{level}/metadata"), get(metadata::metadata))
             .route(&format!("{level}/rendered"), get(rendered::render))
             .route(&format!("{level}/thumbnail"), get(rendered::thumbnail));
     }

@@ -1,26 +1,24 @@
-//! WADO-RS (PS3.18 10.4): objects as they were received, and their metadata.
+//! WADO-RS (PS3.18 10.4): objects as they were received.
 
 use crate::auth::Allowed;
-use crate::path::{Base, Target};
+use crate::path::Target;
 use crate::qido::parameters;
-use crate::{Problem, Web, accept, json, media, transcode};
+use crate::{Problem, Web, accept, transcode};
+
+pub(crate) use crate::conditional::{etag, not_modified, private_cache, unchanged};
+pub(crate) use crate::metadata::pixel_vr;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use dicom_core::VR;
 use futures::stream::{self, BoxStream, StreamExt};
 use mingying_archive::{Archive, ArchiveError, InstanceRef, ReadStudies};
 use mingying_kernel::Permit;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// One read of a pack: large enough for the disk, small enough for many readers at once.
-const CHUNK: u64 = 512 << 10;
-/// Headers turned into text at a time.
-const METADATA_BATCH: usize = 64;
+const CHUNK: u64 = 256 << 10;
 
 pub(crate) type Chunks = BoxStream<'static, Result<Bytes, ArchiveError>>;
 
@@ -35,7 +33,10 @@ pub(crate) async fn instances(
 }
 
 pub(crate) async fn instance(web: &Web, permit: &Permit<ReadStudies>, target: &Target) -> Result<InstanceRef, Problem> {
-    instances(web, permit, target).await?.first().cloned().ok_or_else(Problem::not_found)
+    match (&target.series, &target.sop) {
+        (Some(series), Some(sop)) => Ok(web.archive.instance_of(permit, &target.study, series, sop).await?),
+        _ => instances(web, permit, target).await?.first().cloned().ok_or_else(Problem::not_found),
+    }
 }
 
 /// What the client takes, from the header or the `accept` parameter, which wins (PS3.18 8.3.3.1).
@@ -44,22 +45,20 @@ pub(crate) fn wanted(headers: &HeaderMap, query: Option<&str>) -> Vec<accept::Me
     accept::accepted(headers, named.as_deref())
 }
 
-/// `len` bytes of an object from `from`, in chunks.
+/// `len` bytes of an object from `from`, in chunks that end at multiples of their length: so does what is checked.
 pub(crate) fn read_range(archive: Archive, instance: InstanceRef, from: u64, len: u64) -> Chunks {
     let end = from + len;
-    stream::try_unfold(from, move |at| {
-        let (archive, instance) = (archive.clone(), instance.clone());
-        async move {
-            if at >= end {
-                return Ok(None);
-            }
-            let bytes = archive.read(&instance, at, CHUNK.min(end - at)).await?;
-            if bytes.is_empty() {
-                return Err(ArchiveError::Unreadable("shorter than indexed"));
-            }
-            let next = at + bytes.len() as u64;
-            Ok(Some((bytes, next)))
+    stream::try_unfold((archive, instance, from), move |(archive, instance, at)| async move {
+        if at >= end {
+            return Ok(None);
         }
+        let to = ((at / CHUNK + 1) * CHUNK).min(end);
+        let bytes = archive.read(&instance, at, to - at).await?;
+        if bytes.is_empty() {
+            return Err(ArchiveError::Unreadable("shorter than indexed"));
+        }
+        let next = at + bytes.len() as u64;
+        Ok(Some((bytes, (archive, instance, next))))
     })
     .boxed()
 }
@@ -131,38 +130,6 @@ fn choose(ranges: &[accept::MediaRange], instances: &[InstanceRef]) -> Option<Fo
 /// A boundary that occurs in nothing: random enough, and never taken from outside.
 pub(crate) fn boundary() -> String {
     format!("mingying-{}", mingying_kernel::EventId::new().uuid().simple())
-}
-
-pub(crate) fn private_cache(headers: &mut HeaderMap, etag: Option<&str>) {
-    // Patient data stays with the one browser; a change of the study changes the tag.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=0, must-revalidate"));
-    headers.insert(header::VARY, HeaderValue::from_static("accept, authorization, cookie"));
-    if let Some(value) = etag.and_then(|tag| HeaderValue::from_str(tag).ok()) {
-        headers.insert(header::ETAG, value);
-    }
-}
-
-/// Weak, because compression changes the bytes.
-pub(crate) fn etag(instances: &[InstanceRef], form: &str) -> String {
-    let mut hasher = DefaultHasher::new();
-    form.hash(&mut hasher);
-    for instance in instances {
-        (instance.key, &instance.sha256).hash(&mut hasher);
-    }
-    format!("W/\"{:016x}-{}\"", hasher.finish(), instances.len())
-}
-
-pub(crate) fn not_modified(headers: &HeaderMap, etag: &str) -> bool {
-    headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|known| known.split(',').any(|one| one.trim() == etag || one.trim() == "*"))
-}
-
-pub(crate) fn unchanged(etag: &str) -> Response {
-    let mut response = StatusCode::NOT_MODIFIED.into_response();
-    private_cache(response.headers_mut(), Some(etag));
-    response
 }
 
 /// A failure in the middle of a body can only be shown by ending it; say why in the log.
@@ -262,72 +229,10 @@ pub(crate) fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str
     }
 }
 
-/// Study, series, or instance: everything but the pixels, as JSON, written while it is sent.
-pub(crate) async fn metadata(
-    Allowed(permit): Allowed<ReadStudies>,
-    State(web): State<Web>,
-    base: Base,
-    target: Target,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let ranges = wanted(&headers, query.as_deref());
-    let fits = |r: &accept::MediaRange| r.covers("application/dicom+json") || r.covers("application/json");
-    if !ranges.iter().any(fits) {
-        return Err(Problem::not_acceptable());
-    }
-    let found = instances(&web, &permit, &target).await?;
-    let etag = etag(&found, &base.0);
-    if not_modified(&headers, &etag) {
-        return Ok(unchanged(&etag));
-    }
-    let base = Arc::new(base);
-    let batches: Vec<Vec<InstanceRef>> = found.chunks(METADATA_BATCH).map(<[InstanceRef]>::to_vec).collect();
-    let archive = web.archive.clone();
-    let text = stream::iter(batches.into_iter().enumerate())
-        .then(move |(number, batch)| {
-            let (archive, base) = (archive.clone(), base.clone());
-            async move { metadata_batch(archive, base, batch, number == 0).await }
-        })
-        .chain(stream::once(async { Ok(Bytes::from_static(b"]")) }))
-        .boxed();
-    let mut response = (StatusCode::OK, body(text)).into_response();
-    set(response.headers_mut(), header::CONTENT_TYPE, "application/dicom+json");
-    private_cache(response.headers_mut(), Some(&etag));
-    Ok(response)
-}
-
-async fn metadata_batch(
-    archive: Archive,
-    base: Arc<Base>,
-    batch: Vec<InstanceRef>,
-    first: bool,
-) -> Result<Bytes, ArchiveError> {
-    let headers = archive.headers(&batch).await?;
-    let write = move || {
-        let mut out = Vec::with_capacity(batch.len() * 8192);
-        for (i, (instance, header)) in batch.iter().zip(&headers).enumerate() {
-            out.push(if first && i == 0 { b'[' } else { b',' });
-            let url = base.instance(&instance.study_uid, &instance.series_uid, &instance.sop_uid);
-            let pixels = instance.has_pixels.then(|| (pixel_vr(instance), format!("{url}/bulkdata/7FE00010")));
-            let bulk = json::BulkBase(format!("{url}/bulkdata"));
-            json::write_with_pixels(&mut out, header, &bulk, pixels.as_ref().map(|(vr, uri)| (*vr, uri.as_str())));
-        }
-        Bytes::from(out)
-    };
-    tokio::task::spawn_blocking(write).await.map_err(|_| ArchiveError::Unreadable("metadata"))
-}
-
-/// PS3.5 8.2 and A.4: encapsulated pixels are OB; so are native ones of up to eight bits, written explicitly.
-pub(crate) fn pixel_vr(instance: &InstanceRef) -> VR {
-    let wide = instance.bits_allocated.is_some_and(|bits| bits > 8);
-    let implicit = instance.transfer_syntax == media::IMPLICIT_LE;
-    if media::is_native(&instance.transfer_syntax) && (wide || implicit) { VR::OW } else { VR::OB }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media;
 
     fn ranges(text: &str) -> Vec<accept::MediaRange> {
         accept::accepted(&HeaderMap::new(), Some(text))
@@ -387,8 +292,5 @@ mod tests {
         assert_ne!(before, etag(&[other.clone()], "b"));
         other.key = 2;
         assert_ne!(before, etag(&[other], "a"));
-        let mut headers = HeaderMap::new();
-        set(&mut headers, header::IF_NONE_MATCH, &format!("\"x\", {before}"));
-        assert!(not_modified(&headers, &before) && !not_modified(&headers, "W/\"y\""));
     }
 }

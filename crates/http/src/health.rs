@@ -26,6 +26,16 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
         app.metrics.set("mingying_audit_rows", "Audit rows.", lag.rows as f64);
         app.metrics.set("mingying_audit_lag_seconds", "Age of the oldest unsealed audit row.", lag.lag.as_secs_f64());
     }
+    let read = app.archive.read_stats();
+    for (name, help, value) in [
+        ("mingying_image_rows_found", "Look-ups of an image answered from memory.", read.row_hits),
+        ("mingying_image_rows_missed", "Look-ups of an image answered by the database.", read.row_misses),
+        ("mingying_derived_found", "Texts about series that had been made before.", read.derived.hits),
+        ("mingying_derived_made", "Texts about series that had to be made.", read.derived.misses),
+        ("mingying_derived_bytes", "Size of the texts that are kept.", read.derived.bytes),
+    ] {
+        app.metrics.set(name, help, value as f64);
+    }
     let uptime = app.clock.now().since(app.settings.started_at).as_secs_f64();
     app.metrics.set("mingying_uptime_seconds", "Time since start.", uptime);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()

@@ -48,7 +48,8 @@ fn compressible() -> impl Predicate {
         .and(NotForContentType::IMAGES)
         .and(NotForContentType::SSE)
         .and(NotForContentType::const_new("application/octet-stream"))
-        .and(NotForContentType::const_new("application/dicom"))
+        // Not DICOM JSON, which shares the beginning of the name.
+        .and(NotForContentType::const_new("application/dicom;"))
         .and(NotForContentType::const_new("multipart/related"))
         .and(NotForContentType::const_new("application/pdf"))
 }

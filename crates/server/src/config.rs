@@ -60,6 +60,8 @@ impl Default for SignIn {
 pub struct Images {
     /// Bytes; storing is refused when it would leave less than this free.
     pub disk_reserve: u64,
+    /// Most that texts made from images may take, bytes; they can be made again at any time. 0 keeps none.
+    pub derived_size: u64,
     /// Bytes; the largest object accepted.
     pub largest_object: u64,
     pub private_storage_classes: Vec<String>,
@@ -73,6 +75,7 @@ impl Default for Images {
     fn default() -> Self {
         Self {
             disk_reserve: 1 << 30,
+            derived_size: 2 << 30,
             largest_object: 8 << 30,
             private_storage_classes: Vec::new(),
             max_associations: 64,

@@ -114,6 +114,8 @@ impl Place {
         let org = if config.demo { crate::demo::ORG } else { self.home().await? };
         let mut settings = mingying_archive::Settings::new(org);
         settings.max_object = config.images.largest_object;
+        settings.derived = (config.images.derived_size > 0).then(|| self.data_dir.join("derived"));
+        settings.max_derived = config.images.derived_size;
         Ok(Archive::open(self.db.clone(), blobs, self.clock.clone(), settings).await?)
     }
 

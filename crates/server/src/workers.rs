@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use mingying_access::Sealer;
+use mingying_archive::ReadStudies;
 use mingying_dicomweb::{Authenticate, Refused, Web};
 use mingying_exam::PerformExam;
 use mingying_http::App;
@@ -50,6 +51,7 @@ pub(crate) fn start(app: &App, runner: Runner, cancel: &CancellationToken, tasks
     tasks.spawn(app.live.clone().run(app.db.clone(), app.clock.clone()));
     tasks.spawn(app.chain.clone().run(app.db.clone(), app.clock.clone(), cancel.clone()));
     tasks.spawn(tick(app.clone(), cancel.clone()));
+    tasks.spawn(prepare(app.clone(), cancel.clone()));
 }
 
 /// How often what ends by time is looked for.
@@ -78,6 +80,46 @@ async fn tick(app: App, cancel: CancellationToken) {
     }
 }
 
+/// So long without a new image, and a study is complete enough to make ready what its readers ask for first.
+const SETTLED: Duration = Duration::from_secs(30);
+/// Studies made ready between two looks at the clock.
+const PREPARED: u32 = 200;
+
+/// Makes metadata and manifests of the studies that have come in. What was not made when this process ended is made
+/// when somebody asks for it.
+async fn prepare(app: App, cancel: CancellationToken) {
+    let web = web(&app);
+    let Ok(permit) = app.access.system("archive").permit::<ReadStudies>() else { return };
+    let mut after = app.clock.now().minus(SETTLED);
+    while !cancel.is_cancelled() {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+        let until = app.clock.now().minus(SETTLED);
+        let settled = match app.archive.received_between(&permit, after, until, PREPARED).await {
+            Ok(settled) => settled,
+            Err(error) => {
+                tracing::warn!(%error, "studies to make ready not found");
+                continue;
+            }
+        };
+        for (study_uid, received_at) in settled {
+            after = received_at;
+            let made = async {
+                mingying_dicomweb::prepare(&web, &permit, &study_uid).await?;
+                mingying_http::routes::prepare_manifests(&app.archive, &permit, &study_uid).await
+            };
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                made = made => if let Err(error) = made {
+                    tracing::warn!(%error, "a study was not made ready");
+                }
+            }
+        }
+    }
+}
+
 /// The gate of `http` has recognised the caller already.
 struct SameGate {
     db: mingying_db::Db,
@@ -96,10 +138,14 @@ impl Authenticate for SameGate {
     }
 }
 
-pub(crate) fn dicomweb(app: &App) -> axum::Router {
+fn web(app: &App) -> Web {
     let renderers = mingying_dicomweb::Renderers::default();
     let gate = Arc::new(SameGate { db: app.db.clone() });
-    mingying_dicomweb::router(Web::new(app.archive.clone(), gate, renderers).at(&app.settings.public_url))
+    Web::new(app.archive.clone(), gate, renderers).at(&app.settings.public_url)
+}
+
+pub(crate) fn dicomweb(app: &App) -> axum::Router {
+    mingying_dicomweb::router(web(app))
 }
 
 pub(crate) fn dimse(

@@ -1257,6 +1257,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/studies/{study_uid}/manifest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything about the frames of all series of a study but their pixels. */
+        get: operations["read_study_manifest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/studies/{study_uid}/series/{series_uid}/manifest": {
         parameters: {
             query?: never;
@@ -1265,7 +1282,7 @@ export interface paths {
             cookie?: never;
         };
         /** Everything about the frames of a series but their pixels. */
-        get: operations["read_manifest"];
+        get: operations["read_series_manifest"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1282,8 +1299,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * All frames of a series as one stream, the start frame first, then outwards to both sides. Each frame is its number
-         *     (32 bits, little endian), its length (likewise), and its bytes in the stored transfer syntax.
+         * All frames of a series as one stream, the start frame first, then outwards to both sides. Each frame is preceded by
+         *     four numbers, 32 bits little endian: its number in the instance (from 0), the length of its bytes, of the SOP
+         *     instance UID and of the transfer syntax UID; then come the two UIDs and the bytes as they are stored. Instances are
+         *     named by their UIDs, because one that arrives later moves the places of the others.
          */
         get: operations["read_pixels"];
         put?: never;
@@ -1637,19 +1656,30 @@ export interface components {
         LinkRequest: {
             order_id: string;
         };
-        /** @description What the viewer needs to draw the frames of a series. The frames are counted through the instances in this order. */
-        Manifest: {
-            instances: components["schemas"]["ManifestInstance"][];
-            /** @description Of the frames in the pixel stream; of the first instance where they differ. */
-            transfer_syntax: string;
+        ListedSeries: {
+            body_part: string;
+            description: string;
+            images: components["schemas"]["Manifest"];
+            modality: string;
+            /** Format: int64 */
+            number?: number | null;
+            series_uid: string;
         };
-        ManifestInstance: {
+        /** @description The images of a series, in the order in which the pixel stream counts them. */
+        Manifest: {
+            /** @description What each instance has for itself. What is neither here nor in `shared` is absent. */
+            instances: components["schemas"]["ManifestImage"][];
+            /** @description What all instances have in common. */
+            shared: components["schemas"]["ManifestImage"];
+        };
+        /** @description Attributes of an image; absent ones are left out. */
+        ManifestImage: {
             /** Format: int32 */
-            bits_allocated: number;
+            bits_allocated?: number | null;
             /** Format: int32 */
-            bits_stored: number;
+            bits_stored?: number | null;
             /** Format: int32 */
-            columns: number;
+            columns?: number | null;
             /** @description One per frame, where the frames of the object lie at different places. */
             frame_positions?: (number[] | null)[] | null;
             /**
@@ -1658,36 +1688,42 @@ export interface components {
              */
             frame_time?: number | null;
             /** Format: int64 */
-            frames: number;
+            frames?: number | null;
             /** Format: int32 */
-            high_bit: number;
+            high_bit?: number | null;
             /** Format: double */
             intercept?: number | null;
             /** Format: int64 */
             number?: number | null;
             orientation?: number[] | null;
-            photometric: string;
+            photometric?: string | null;
             /** @description Row spacing, column spacing, mm. */
             pixel_spacing?: number[] | null;
-            planar: boolean;
+            planar?: boolean | null;
+            /** @description mm, patient coordinates. */
             position?: number[] | null;
             /** Format: int32 */
-            rows: number;
+            rows?: number | null;
             /** Format: int32 */
-            samples: number;
-            signed: boolean;
+            samples?: number | null;
+            signed?: boolean | null;
+            /**
+             * Format: int64
+             * @description Bytes of the stored object.
+             */
+            size?: number | null;
             /** Format: double */
             slope?: number | null;
-            sop_uid: string;
+            sop_uid?: string | null;
             /**
              * Format: double
              * @description mm
              */
             thickness?: number | null;
-            /** @description Where it is not that of the manifest. */
+            /** @description Of the stored frames. */
             transfer_syntax?: string | null;
-            window_center: number[];
-            window_width: number[];
+            window_center?: number[] | null;
+            window_width?: number[] | null;
         };
         /** @description One message of the log, without its text. */
         Message: {
@@ -2515,6 +2551,11 @@ export interface components {
             patient_id: string;
             patient_name: string;
             series: components["schemas"]["Series"][];
+            study_uid: string;
+        };
+        /** @description The images of a study. Series stand in the order of their numbers. */
+        StudyManifest: {
+            series: components["schemas"]["ListedSeries"][];
             study_uid: string;
         };
         SubmitReport: {
@@ -5561,7 +5602,44 @@ export interface operations {
             };
         };
     };
-    read_manifest: {
+    read_study_manifest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                study_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyManifest"];
+                };
+            };
+            /** @description unchanged */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_series_manifest: {
         parameters: {
             query?: never;
             header?: never;
@@ -5606,7 +5684,10 @@ export interface operations {
             path: {
                 study_uid: string;
                 series_uid: string;
-                /** @description The frame that is on screen; the others follow by their distance from it. 0 when absent. */
+                /**
+                 * @description The frame that is on screen, counted from 0 through the instances of the manifest; the others follow by their
+                 *     distance from it. 0 when absent.
+                 */
                 start: number | null;
             };
             cookie?: never;

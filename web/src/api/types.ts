@@ -136,11 +136,9 @@ export type Echo = Sent<Schemas["Echo"]>;
 export type Peer = Narrow<Schemas["Peer"], { last_echo: Echo | null }>;
 export type Quarantined = Schemas["Quarantined"];
 
-export type InstanceManifest = Narrow<
-  Schemas["ManifestInstance"],
-  { pixel_spacing: [number, number] | null; position: [number, number, number] | null }
->;
-export type SeriesManifest = Narrow<Schemas["Manifest"], { instances: InstanceManifest[] }>;
+/** Attributes that an image does not have are left out here. */
+export type SentManifest = Schemas["Manifest"];
+export type SentStudyManifest = Schemas["StudyManifest"];
 
 /** One line of `GET /live`. */
 export type LiveEvent = Sent<Schemas["Change"]>;

@@ -42,7 +42,7 @@ export async function bench(studyUid: string, seriesUid: string, modality = "CT"
       imagesPerSecond: loaded / seconds,
       megabytesPerSecond: bytes / 1e6 / seconds,
       bytes,
-      transferSyntax: series.manifest.transfer_syntax,
+      transferSyntax: series.refs[0]?.transferSyntax ?? "",
     };
   } finally {
     releaseSeries(series);

@@ -3,9 +3,9 @@
 use crate::model::{InstanceRef, InstanceRow, SeriesRow, StudyRow};
 use crate::query::{Condition, Field, Level, Pattern, Query, beyond};
 use crate::record::hex;
-use mingying_db::{AssertSqlSafe, Db, DbError, Row, Value, scope_sql};
+use mingying_db::{AssertSqlSafe, Db, DbError, Row, Value, params, scope_sql};
 use mingying_dicom::PersonName;
-use mingying_kernel::Scope;
+use mingying_kernel::{OrgId, Scope, Timestamp};
 
 const STUDY: &str = "st.key AS st_key, st.study_uid AS st_uid, st.org_id AS st_org, st.campus_id AS st_campus, \
      st.department_id AS st_department, st.sensitivity AS st_sensitivity, st.patient_id AS st_patient_id, \
@@ -391,6 +391,21 @@ pub(crate) async fn explain(db: &Db, query: &Query, few: i64) -> Result<Vec<Stri
     db.query(AssertSqlSafe(sql), &statement.values).await?.iter().map(|row| row.get("detail")).collect()
 }
 
+/// Restricts instances to a study, a series, one instance, as far as they are named.
+fn within(statement: &mut Statement, scope: Scope, study_uid: &str, series: Option<&str>, sop: Option<&str>) -> String {
+    let mut conditions = vec![scope_sql(scope, "st.org_id"), format!("st.study_uid = {}", statement.bind(study_uid))];
+    if let Some(series) = series {
+        conditions.push(format!("se.series_uid = {}", statement.bind(series)));
+    }
+    if let Some(sop) = sop {
+        conditions.push(format!("i.sop_uid = {}", statement.bind(sop)));
+    }
+    conditions.join(" AND ")
+}
+
+const INSTANCES: &str =
+    "FROM studies st JOIN series se ON se.study_key = st.key JOIN instances i ON i.series_key = se.key";
+
 pub(crate) async fn instances_of(
     db: &Db,
     scope: Scope,
@@ -399,18 +414,48 @@ pub(crate) async fn instances_of(
     sop_uid: Option<&str>,
 ) -> Result<Vec<InstanceRef>, DbError> {
     let mut statement = Statement { sql: String::new(), values: Vec::new() };
-    let mut conditions = vec![scope_sql(scope, "st.org_id"), format!("st.study_uid = {}", statement.bind(study_uid))];
-    if let Some(series_uid) = series_uid {
-        conditions.push(format!("se.series_uid = {}", statement.bind(series_uid)));
-    }
-    if let Some(sop_uid) = sop_uid {
-        conditions.push(format!("i.sop_uid = {}", statement.bind(sop_uid)));
-    }
+    let conditions = within(&mut statement, scope, study_uid, series_uid, sop_uid);
     let sql = format!(
-        "SELECT st.study_uid AS st_uid, se.series_uid AS se_uid, {INSTANCE} FROM studies st \
-         JOIN series se ON se.study_key = st.key JOIN instances i ON i.series_key = se.key WHERE {} \
-         ORDER BY se.number NULLS LAST, se.key, i.number NULLS LAST, i.key",
-        conditions.join(" AND ")
+        "SELECT st.study_uid AS st_uid, se.series_uid AS se_uid, {INSTANCE} {INSTANCES} WHERE {conditions} \
+         ORDER BY se.number NULLS LAST, se.key, i.number NULLS LAST, i.key"
     );
     db.query(AssertSqlSafe(sql), &statement.values).await?.iter().map(instance).collect()
+}
+
+/// The instances of a series in no order, with the organization that owns them. `None` when there are more than
+/// `most`, or nothing is there or visible.
+pub(crate) async fn whole_series(
+    db: &Db,
+    scope: Scope,
+    study_uid: &str,
+    series_uid: &str,
+    most: usize,
+) -> Result<Option<(OrgId, Vec<InstanceRef>)>, DbError> {
+    let mut statement = Statement { sql: String::new(), values: Vec::new() };
+    let conditions = within(&mut statement, scope, study_uid, Some(series_uid), None);
+    let limit = statement.bind(most as i64 + 1);
+    let sql = format!(
+        "SELECT st.org_id AS st_org, st.study_uid AS st_uid, se.series_uid AS se_uid, {INSTANCE} {INSTANCES} \
+         WHERE {conditions} LIMIT {limit}"
+    );
+    let rows = db.query(AssertSqlSafe(sql), &statement.values).await?;
+    let Some(first) = rows.first().filter(|_| rows.len() <= most) else { return Ok(None) };
+    Ok(Some((first.get("st_org")?, rows.iter().map(instance).collect::<Result<_, _>>()?)))
+}
+
+/// Studies whose last image came after `after`, not after `until`; the oldest first, at most `limit`.
+pub(crate) async fn received_between(
+    db: &Db,
+    scope: Scope,
+    after: Timestamp,
+    until: Timestamp,
+    limit: u32,
+) -> Result<Vec<(String, Timestamp)>, DbError> {
+    let sql = format!(
+        "SELECT st.study_uid AS st_uid, st.last_received_at AS st_last FROM studies st \
+         WHERE {} AND st.last_received_at > $1 AND st.last_received_at <= $2 ORDER BY st.last_received_at, st.key LIMIT $3",
+        scope_sql(scope, "st.org_id")
+    );
+    let rows = db.query(AssertSqlSafe(sql), params![after, until, i64::from(limit)]).await?;
+    rows.iter().map(|row| Ok((row.get("st_uid")?, row.get("st_last")?))).collect()
 }

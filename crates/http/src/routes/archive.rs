@@ -1,41 +1,27 @@
-//! The viewer's fast lane to the images of a series, and the objects that could not be indexed.
+//! A study with its series, and the objects that could not be indexed.
 
 use super::reading::Study;
 use crate::{Allowed, ApiError, ApiPath, ApiQuery, ApiResult, App, Page};
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures::stream::{self, StreamExt};
-use mingying_archive::{ArchiveError, InstanceRef, ManageQuarantine, ReadStudies};
-use mingying_dicom::ImageFacts;
-use mingying_kernel::{DicomUid, Permit};
+use axum::http::StatusCode;
+use mingying_archive::{ManageQuarantine, ReadStudies};
+use mingying_kernel::DicomUid;
 use mingying_reading::StudyView;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Frames read ahead of the client: enough to keep the connection busy, few enough to stop soon when it goes away.
-const AHEAD: usize = 8;
-/// Headers read at a time for a manifest.
-const BATCH: usize = 128;
-
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(read_study))
-        .routes(routes!(read_manifest))
-        .routes(routes!(read_pixels))
         .routes(routes!(list_quarantine))
         .routes(routes!(delete_quarantined))
         .routes(routes!(retry_quarantined))
 }
 
-fn uid(text: &str) -> ApiResult<String> {
+pub(super) fn uid(text: &str) -> ApiResult<String> {
     DicomUid::parse_lenient(text).map(String::from).map_err(|_| ApiError::not_found())
 }
 
@@ -51,229 +37,6 @@ async fn read_study(
     let study = app.archive.study(&permit, &study_uid).await?;
     let series = app.archive.series_of(&permit, &study_uid).await?;
     Ok(Json(StudyView { study, series }.into()))
-}
-
-/// What the viewer needs to draw the frames of a series. The frames are counted through the instances in this order.
-#[derive(Serialize, ToSchema)]
-struct Manifest {
-    /// Of the frames in the pixel stream; of the first instance where they differ.
-    transfer_syntax: String,
-    instances: Vec<ManifestInstance>,
-}
-
-#[derive(Serialize, ToSchema)]
-struct ManifestInstance {
-    sop_uid: String,
-    number: Option<i64>,
-    frames: i64,
-    rows: u32,
-    columns: u32,
-    bits_allocated: u32,
-    bits_stored: u32,
-    high_bit: u32,
-    signed: bool,
-    samples: u32,
-    photometric: String,
-    slope: Option<f64>,
-    intercept: Option<f64>,
-    window_center: Vec<f64>,
-    window_width: Vec<f64>,
-    /// Row spacing, column spacing, mm.
-    #[schema(value_type = Option<Vec<f64>>)]
-    pixel_spacing: Option<[f64; 2]>,
-    #[schema(value_type = Option<Vec<f64>>)]
-    position: Option<[f64; 3]>,
-    #[schema(value_type = Option<Vec<f64>>)]
-    orientation: Option<[f64; 6]>,
-    /// ms
-    frame_time: Option<f64>,
-    /// mm
-    thickness: Option<f64>,
-    planar: bool,
-    /// Where it is not that of the manifest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    transfer_syntax: Option<String>,
-    /// One per frame, where the frames of the object lie at different places.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Option<Vec<f64>>>>)]
-    frame_positions: Option<Vec<Option<[f64; 3]>>>,
-}
-
-impl ManifestInstance {
-    fn new(instance: &InstanceRef, facts: ImageFacts, common_syntax: &str) -> Self {
-        Self {
-            sop_uid: instance.sop_uid.clone(),
-            number: facts.number,
-            frames: instance.frames,
-            rows: facts.rows,
-            columns: facts.columns,
-            bits_allocated: facts.bits_allocated,
-            bits_stored: facts.bits_stored,
-            high_bit: facts.high_bit,
-            signed: facts.signed,
-            samples: facts.samples,
-            photometric: facts.photometric,
-            slope: facts.slope,
-            intercept: facts.intercept,
-            window_center: facts.window_center,
-            window_width: facts.window_width,
-            pixel_spacing: facts.pixel_spacing,
-            position: facts.position,
-            orientation: facts.orientation,
-            frame_time: facts.frame_time,
-            thickness: facts.thickness,
-            planar: facts.planar,
-            transfer_syntax: (instance.transfer_syntax != common_syntax).then(|| instance.transfer_syntax.clone()),
-            frame_positions: facts.frame_positions,
-        }
-    }
-}
-
-/// The instances of a series that have frames, in the order of manifest and stream.
-async fn images(
-    app: &App,
-    permit: &Permit<ReadStudies>,
-    study_uid: &str,
-    series_uid: &str,
-) -> ApiResult<Vec<InstanceRef>> {
-    let (study, series) = (uid(study_uid)?, uid(series_uid)?);
-    let mut found = app.archive.instances_of(permit, &study, Some(&series), None).await?;
-    if found.is_empty() {
-        return Err(ApiError::not_found());
-    }
-    found.retain(|instance| instance.has_pixels && instance.frames > 0);
-    Ok(found)
-}
-
-/// Changes whenever what is served changes: instances never do, so which ones there are is enough.
-fn etag(kind: &str, images: &[InstanceRef]) -> String {
-    let mut hash = Sha256::new();
-    hash.update(kind);
-    for image in images {
-        hash.update(image.key.to_le_bytes());
-        hash.update(&image.sha256);
-    }
-    let short = hash.finalize().iter().take(8).fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
-    format!("W/\"{short:016x}\"")
-}
-
-/// The browser may keep it and must ask again; nobody else may keep it.
-fn cached(mut response: Response, etag: &str) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=0, must-revalidate"));
-    headers.insert(header::VARY, HeaderValue::from_static("authorization, cookie"));
-    if let Ok(value) = HeaderValue::from_str(etag) {
-        headers.insert(header::ETAG, value);
-    }
-    response
-}
-
-fn known(headers: &HeaderMap, etag: &str) -> bool {
-    headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|list| list.split(',').any(|one| one.trim() == etag))
-}
-
-/// Everything about the frames of a series but their pixels.
-#[utoipa::path(get, path = "/studies/{study_uid}/series/{series_uid}/manifest",
-    params(("study_uid" = String, Path), ("series_uid" = String, Path)),
-    responses((status = 200, body = Manifest), (status = 304, description = "unchanged")))]
-async fn read_manifest(
-    Allowed(permit): Allowed<ReadStudies>,
-    State(app): State<App>,
-    ApiPath((study_uid, series_uid)): ApiPath<(String, String)>,
-    headers: HeaderMap,
-) -> ApiResult<Response> {
-    let images = images(&app, &permit, &study_uid, &series_uid).await?;
-    let etag = etag("manifest", &images);
-    if known(&headers, &etag) {
-        return Ok(cached(StatusCode::NOT_MODIFIED.into_response(), &etag));
-    }
-    let transfer_syntax = images.first().map(|image| image.transfer_syntax.clone()).unwrap_or_default();
-    let mut instances = Vec::with_capacity(images.len());
-    for batch in images.chunks(BATCH) {
-        let objects = app.archive.headers(batch).await?;
-        for (image, object) in batch.iter().zip(&objects) {
-            instances.push(ManifestInstance::new(image, ImageFacts::read(object), &transfer_syntax));
-        }
-    }
-    Ok(cached(Json(Manifest { transfer_syntax, instances }).into_response(), &etag))
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct PixelQuery {
-    /// The frame that is on screen; the others follow by their distance from it. 0 when absent.
-    start: Option<u32>,
-}
-
-/// `start`, then its neighbours in turn, then the rest of the longer side.
-fn outwards(start: usize, count: usize) -> impl Iterator<Item = usize> {
-    let start = start.min(count.saturating_sub(1));
-    let ahead = start..count;
-    let behind = (0..start).rev();
-    let mut ahead = ahead.fuse();
-    let mut behind = behind.fuse();
-    let mut forward = false;
-    std::iter::from_fn(move || {
-        forward = !forward;
-        if forward { ahead.next().or_else(|| behind.next()) } else { behind.next().or_else(|| ahead.next()) }
-    })
-}
-
-/// All frames of a series as one stream, the start frame first, then outwards to both sides. Each frame is its number
-/// (32 bits, little endian), its length (likewise), and its bytes in the stored transfer syntax.
-#[utoipa::path(get, path = "/studies/{study_uid}/series/{series_uid}/pixels",
-    params(("study_uid" = String, Path), ("series_uid" = String, Path), PixelQuery),
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)))]
-async fn read_pixels(
-    Allowed(permit): Allowed<ReadStudies>,
-    State(app): State<App>,
-    ApiPath((study_uid, series_uid)): ApiPath<(String, String)>,
-    ApiQuery(query): ApiQuery<PixelQuery>,
-) -> ApiResult<Response> {
-    let images = Arc::new(images(&app, &permit, &study_uid, &series_uid).await?);
-    // The number of the first frame of each instance, and the end.
-    let mut firsts = Vec::with_capacity(images.len() + 1);
-    let mut count = 0usize;
-    for image in images.iter() {
-        firsts.push(count);
-        count += usize::try_from(image.frames).unwrap_or(0);
-    }
-    let start = query.start.unwrap_or(0) as usize;
-    let archive = app.archive.clone();
-    let frames = stream::iter(outwards(start, count))
-        .map(move |number| {
-            let (archive, images) = (archive.clone(), images.clone());
-            let position = firsts.partition_point(|first| *first <= number).saturating_sub(1);
-            let inside = number - firsts.get(position).copied().unwrap_or(0);
-            async move {
-                let image = images.get(position).ok_or(ArchiveError::NoSuchFrame)?;
-                let bytes = archive.frame_bytes(image, u32::try_from(inside).unwrap_or(u32::MAX)).await?;
-                let length = u32::try_from(bytes.len()).map_err(|_| ArchiveError::TooLarge)?;
-                let mut head = Vec::with_capacity(8);
-                head.extend(u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
-                head.extend(length.to_le_bytes());
-                Ok::<_, ArchiveError>([Bytes::from(head), bytes])
-            }
-        })
-        // The body is polled only as fast as the client reads: that is the backpressure.
-        .buffered(AHEAD)
-        .flat_map(|frame| {
-            stream::iter(match frame {
-                Ok(pieces) => pieces.map(Ok).into_iter().collect::<Vec<_>>(),
-                Err(error) => {
-                    tracing::error!(%error, "a frame could not be read");
-                    vec![Err(error)]
-                }
-            })
-        });
-    let mut response = Body::from_stream(frames).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
 }
 
 /// An object that was kept aside instead of being indexed.
@@ -373,16 +136,6 @@ async fn retry_quarantined(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn frames_go_outwards_from_the_start() {
-        let order = |start, count| outwards(start, count).collect::<Vec<_>>();
-        assert_eq!(order(0, 4), [0, 1, 2, 3]);
-        assert_eq!(order(2, 6), [2, 1, 3, 0, 4, 5]);
-        assert_eq!(order(5, 6), [5, 4, 3, 2, 1, 0]);
-        assert_eq!(order(99, 3), [2, 1, 0]);
-        assert_eq!(order(0, 0), Vec::<usize>::new());
-    }
 
     #[test]
     fn only_uids_name_studies() {

@@ -6,7 +6,9 @@ mod deadletters;
 mod directory;
 mod exam;
 mod flow;
+mod images;
 mod live;
+mod manifest;
 mod messages;
 mod orders;
 mod patients;
@@ -20,6 +22,8 @@ mod status;
 mod timeline;
 mod users;
 mod views;
+
+pub use manifest::prepare_manifests;
 
 use crate::App;
 use utoipa_axum::router::OpenApiRouter;
@@ -43,6 +47,8 @@ pub fn all() -> OpenApiRouter<App> {
         .merge(sharing::routes())
         .merge(timeline::routes())
         .merge(archive::routes())
+        .merge(manifest::routes())
+        .merge(images::routes())
         .merge(messages::routes())
         .merge(deadletters::routes())
         .merge(peers::routes())

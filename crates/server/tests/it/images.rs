@@ -21,21 +21,36 @@ async fn send(running: &Running, request: Request<Body>) -> Answer {
     Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
 }
 
-/// Number and bytes of each frame of the stream, in the order they came.
-fn frames(mut stream: &[u8]) -> Vec<(u32, Vec<u8>)> {
+/// One frame of the stream.
+struct Frame {
+    sop_uid: String,
+    number: u32,
+    transfer_syntax: String,
+    bytes: Vec<u8>,
+}
+
+/// In the order in which they came.
+fn frames(mut stream: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     while !stream.is_empty() {
-        let word = |at: usize| u32::from_le_bytes(stream[at..at + 4].try_into().unwrap());
-        let (number, length) = (word(0), word(4) as usize);
-        frames.push((number, stream[8..8 + length].to_vec()));
-        stream = &stream[8 + length..];
+        let word = |at: usize| u32::from_le_bytes(stream[at..at + 4].try_into().unwrap()) as usize;
+        let (number, length, sop, syntax) = (word(0), word(4), word(8), word(12));
+        let text = |from: usize, len: usize| String::from_utf8(stream[from..from + len].to_vec()).unwrap();
+        let at = 16 + sop + syntax;
+        frames.push(Frame {
+            sop_uid: text(16, sop),
+            number: u32::try_from(number).unwrap(),
+            transfer_syntax: text(16 + sop, syntax),
+            bytes: stream[at..at + length].to_vec(),
+        });
+        stream = &stream[at + length..];
     }
     frames
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_series_comes_as_manifest_and_stream() {
-    let (_dir, running) = demo().await;
+    let (dir, running) = demo().await;
     let reader = sign_in(&running, "radiologist", DEMO_PASSWORD).await.ok().unwrap();
     let ask = |path: String, more: Option<(header::HeaderName, String)>| {
         let mut request = Request::get(path).header(header::COOKIE, &reader.cookie);
@@ -61,31 +76,61 @@ async fn a_series_comes_as_manifest_and_stream() {
     assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
     let manifest: Value = serde_json::from_slice(&manifest.body).unwrap();
     let instances = manifest["instances"].as_array().unwrap();
-    let count: u64 = instances.iter().map(|i| i["frames"].as_u64().unwrap()).sum();
+    // What all have in common is told once.
+    let of = |i: usize, name: &str| manifest["shared"].get(name).or_else(|| instances[i].get(name)).unwrap().clone();
+    let count: u64 = (0..instances.len()).map(|i| of(i, "frames").as_u64().unwrap()).sum();
     assert!(count > 8, "{count}");
-    let one = &instances[0];
     let size =
-        ["rows", "columns", "samples", "bits_allocated"].iter().map(|k| one[*k].as_u64().unwrap()).product::<u64>() / 8;
-    assert!(one["pixel_spacing"].is_array() && one["photometric"] == "MONOCHROME2");
+        ["rows", "columns", "samples", "bits_allocated"].iter().map(|k| of(0, k).as_u64().unwrap()).product::<u64>()
+            / 8;
+    assert!(manifest["shared"]["pixel_spacing"].is_array() && manifest["shared"]["photometric"] == "MONOCHROME2");
+    assert!(instances.iter().all(|i| i["sop_uid"].is_string() && i["position"].is_array()));
+
+    let whole = send(&running, ask(format!("/api/v1/studies/{study_uid}/manifest"), None)).await;
+    let tag = whole.headers[header::ETAG].to_str().unwrap().to_owned();
+    let whole: Value = serde_json::from_slice(&whole.body).unwrap();
+    assert_eq!(whole["study_uid"], study_uid);
+    let listed = whole["series"].as_array().unwrap();
+    assert_eq!(listed.len(), study["series"].as_array().unwrap().len());
+    let same = listed.iter().find(|s| s["series_uid"] == series["series_uid"]).unwrap();
+    assert_eq!((&same["images"], &same["modality"]), (&manifest, &series["modality"]));
+    let again = ask(format!("/api/v1/studies/{study_uid}/manifest"), Some((header::IF_NONE_MATCH, tag)));
+    assert_eq!(send(&running, again).await.status, StatusCode::NOT_MODIFIED);
 
     let stream = frames(&send(&running, ask(format!("{path}/pixels?start=5"), None)).await.body);
-    let order: Vec<u32> = stream.iter().map(|(number, _)| *number).collect();
+    let place = |sop: &str| instances.iter().position(|i| i["sop_uid"] == sop).unwrap();
+    let order: Vec<usize> = stream.iter().map(|frame| place(&frame.sop_uid)).collect();
     assert_eq!(order[..5], [5, 4, 6, 3, 7], "outwards from the start");
     let mut sorted = order.clone();
     sorted.sort_unstable();
-    assert_eq!(sorted, (0..u32::try_from(count).unwrap()).collect::<Vec<_>>(), "each frame once");
-    assert!(stream.iter().all(|(_, bytes)| bytes.len() as u64 == size));
+    assert_eq!(sorted, (0..usize::try_from(count).unwrap()).collect::<Vec<_>>(), "each frame once");
+    assert!(stream.iter().all(|frame| frame.bytes.len() as u64 == size && frame.number == 0));
+    assert!(stream.iter().all(|frame| of(0, "transfer_syntax") == frame.transfer_syntax.as_str()));
     // The same bytes as DICOMweb gives.
-    let sop = instances[5]["sop_uid"].as_str().unwrap();
-    let frame = format!("{}/instances/{sop}/frames/1", path.replace("/api/v1", "/dicom-web"));
+    let frame = format!(
+        "{}/instances/{}/frames/1",
+        path.replace("/api/v1", "/dicom-web"),
+        instances[5]["sop_uid"].as_str().unwrap()
+    );
     let frame = send(&running, ask(frame, Some((header::ACCEPT, "application/octet-stream".into())))).await;
-    assert!(frame.body == stream[0].1);
+    assert!(frame.body == stream[0].bytes);
+    let json = format!("{}/metadata", path.replace("/api/v1", "/dicom-web"));
+    let json = send(&running, ask(json, Some((header::ACCEPT_ENCODING, "gzip".into())))).await;
+    assert_eq!(json.headers[header::CONTENT_ENCODING], "gzip");
+    let found = ask("/dicom-web/instances?limit=20".into(), Some((header::ACCEPT_ENCODING, "gzip".into())));
+    assert_eq!(send(&running, found).await.headers[header::CONTENT_ENCODING], "gzip", "DICOM JSON is text");
+
+    // Manifests and metadata are kept for the next reader.
+    assert!(std::fs::read_dir(dir.path().join("derived")).unwrap().count() >= 2);
 
     for bad in ["/api/v1/studies/..%2F..%2Fetc", "/api/v1/studies/1.2.3", "/api/v1/studies/1.2/series/1.3/pixels"] {
         assert_eq!(get(&running, &reader, bad).await.0, StatusCode::NOT_FOUND, "{bad}");
     }
     let registrar = sign_in(&running, "registrar", DEMO_PASSWORD).await.ok().unwrap();
-    for closed in [format!("{path}/manifest"), format!("{path}/pixels"), format!("/dicom-web/studies/{study_uid}")] {
+    let whole = format!("/api/v1/studies/{study_uid}/manifest");
+    for closed in
+        [whole, format!("{path}/manifest"), format!("{path}/pixels"), format!("/dicom-web/studies/{study_uid}")]
+    {
         assert_eq!(get(&running, &registrar, &closed).await.0, StatusCode::FORBIDDEN, "{closed}");
     }
     running.stop().await;

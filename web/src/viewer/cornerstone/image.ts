@@ -11,6 +11,8 @@ export interface DecodeContext {
   readonly seriesUid: string;
   readonly modality: string;
   readonly ref: FrameRef;
+  /** Of the bytes that came; the manifest's may be older. */
+  readonly transferSyntax: string;
   readonly rgba: boolean;
 }
 
@@ -27,8 +29,8 @@ export function decodeFrame(
   if (bytes.length === 0) {
     throw new FrameFetchError("viewer.frame_empty", true);
   }
-  if (drawnByServer(context.ref)) return renderedFrame(context);
-  if (!isNative(context.ref.transferSyntax)) {
+  if (drawnByServer(context)) return renderedFrame(context);
+  if (!isNative(context.transferSyntax)) {
     return decodeCompressed(context, bytes).catch((error: unknown) => {
       if (isColour(instance)) return renderedFrame(context);
       throw new FrameFetchError("viewer.undecodable", true, { cause: error });
@@ -36,7 +38,7 @@ export function decodeFrame(
   }
   return instance.samples > 1
     ? colourImage(context, colourFromNative(bytes, instance, context.rgba))
-    : greyImage(context, greyFromNative(bytes, instance, isBigEndian(context.ref.transferSyntax)));
+    : greyImage(context, greyFromNative(bytes, instance, isBigEndian(context.transferSyntax)));
 }
 
 function isColour(instance: ManifestInstance): boolean {
@@ -50,7 +52,7 @@ const JPEG_BASELINE = "1.2.840.10008.1.2.4.50";
  * the order of colour bytes depends on a value representation that isn't told, and browsers take
  * every JPEG of three components for YCbCr, even when the header says RGB.
  */
-function drawnByServer({ instance, transferSyntax }: FrameRef): boolean {
+function drawnByServer({ ref: { instance }, transferSyntax }: DecodeContext): boolean {
   if (instance.photometric === "PALETTE COLOR") return true;
   if (instance.samples === 1) return false;
   return (
@@ -75,7 +77,7 @@ function withoutAlpha(rgba: Uint8Array): Uint8Array {
 }
 
 async function decodeCompressed(context: DecodeContext, bytes: Uint8Array<ArrayBuffer>): Promise<Types.IImage> {
-  const image = await createImage(context.imageId, bytes, context.ref.transferSyntax, {
+  const image = await createImage(context.imageId, bytes, context.transferSyntax, {
     useRGBA: context.rgba,
     preScale: { enabled: true },
   } as Parameters<typeof createImage>[3]);

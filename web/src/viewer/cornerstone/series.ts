@@ -1,8 +1,10 @@
 import type { Types } from "@cornerstonejs/core";
 import { cache } from "@cornerstonejs/core";
-import { frameBytes, isNative, listFrames, maxFrameBytes, type Manifest } from "../fastlane/manifest";
+import { streamByFrame } from "../fastlane/byFrame";
+import { forgetManifests, manifestOf } from "../fastlane/manifests";
+import { frameBytes, indexOfFrames, isNative, listFrames, maxFrameBytes, type Manifest } from "../fastlane/manifest";
 import { FrameFetchError, SeriesFrames } from "../fastlane/seriesFrames";
-import { fetchManifest, fetchPixels } from "../fastlane/request";
+import { fetchFrame, fetchPixels } from "../fastlane/request";
 import { decodeFrame } from "./image";
 import { forget } from "./loader";
 import { addSeries, allSeries, imageIdOf, openSeriesByKey, removeSeries, seriesKey, type OpenSeries } from "./registry";
@@ -31,7 +33,11 @@ export function releaseSeries(series: OpenSeries): void {
 /** Forgets every image of the page: on leaving the reading room or at sign-out. */
 export function closeAllSeries(): void {
   for (const series of allSeries()) close(series);
+  forgetManifests();
 }
+
+/** So many streams in a row that broke are not chance: something between here and the server cuts long answers. */
+const BROKEN_STREAMS = 2;
 
 function openOnce(key: string, studyUid: string, seriesUid: string, modality: string): Promise<OpenSeries> {
   const pending = opening.get(key);
@@ -42,19 +48,28 @@ function openOnce(key: string, studyUid: string, seriesUid: string, modality: st
 }
 
 async function openNew(key: string, studyUid: string, seriesUid: string, modality: string): Promise<OpenSeries> {
-  const manifest = await fetchManifest(studyUid, seriesUid);
+  const manifest = await manifestOf(studyUid, seriesUid);
   const refs = listFrames(manifest);
   if (refs.length === 0) throw new FrameFetchError("viewer.no_frames", true);
   const imageIds = refs.map((ref) => imageIdOf(key, ref.index));
   const rgba = drawsOnCpu();
+  let byFrame = false;
   const frames = new SeriesFrames<Types.IImage>(
     {
-      open: (start, signal) => fetchPixels(studyUid, seriesUid, start, signal),
-      decode: (index, bytes) => {
+      open: (start, signal, failures) => {
+        byFrame ||= failures >= BROKEN_STREAMS;
+        if (!byFrame) return fetchPixels(studyUid, seriesUid, start, signal);
+        const wanted = refs.map((ref) => ({ sopUid: ref.instance.sop_uid, frame: ref.frame }));
+        const stream = streamByFrame(wanted, start, signal, ({ sopUid, frame }, abort) =>
+          fetchFrame(studyUid, seriesUid, sopUid, frame, abort),
+        );
+        return Promise.resolve(stream);
+      },
+      decode: (index, bytes, transferSyntax) => {
         const ref = refs[index];
         const imageId = imageIds[index];
         if (ref === undefined || imageId === undefined) throw new FrameFetchError("viewer.stream_index", true);
-        return decodeFrame({ imageId, studyUid, seriesUid, modality, ref, rgba }, bytes);
+        return decodeFrame({ imageId, studyUid, seriesUid, modality, ref, transferSyntax, rgba }, bytes);
       },
       size: (image) => image.sizeInBytes,
       dropped: (index) => {
@@ -63,7 +78,7 @@ async function openNew(key: string, studyUid: string, seriesUid: string, modalit
       },
     },
     {
-      limits: { frames: refs.length, maxFrameBytes: maxFrameBytes(manifest) },
+      limits: { frames: refs.length, maxFrameBytes: maxFrameBytes(manifest), indexOf: indexOfFrames(refs) },
       capacity: capacityOf(manifest),
       parallelDecodes: 8,
     },
@@ -89,7 +104,7 @@ function decodedBytes(manifest: Manifest): number {
   let largest = 1;
   for (const instance of manifest.instances) {
     const pixels = instance.rows * instance.columns;
-    const grey = isNative(instance.transfer_syntax ?? manifest.transfer_syntax) ? frameBytes(instance) : pixels * 2;
+    const grey = isNative(instance.transfer_syntax) ? frameBytes(instance) : pixels * 2;
     largest = Math.max(largest, instance.samples > 1 ? pixels * 4 : grey);
   }
   return largest;

@@ -1,7 +1,5 @@
 import type { Types } from "@cornerstonejs/core";
-import { FrameStreamParser, type StreamedFrame } from "../fastlane/stream";
-import { fetchPixels } from "../fastlane/request";
-import { maxFrameBytes } from "../fastlane/manifest";
+import { fetchFrame } from "../fastlane/request";
 import { decodeFrame } from "./image";
 import { holdSeries, releaseSeries } from "./series";
 import { drawsOnCpu, setUpCornerstone } from "./setup";
@@ -65,38 +63,13 @@ async function make(studyUid: string, seriesUid: string, modality: string): Prom
   }
 }
 
-/** Reads the first frame of a stream and hangs up. */
 async function oneFrame(series: OpenSeries, index: number): Promise<Types.IImage | null> {
-  const abort = new AbortController();
-  const body = await fetchPixels(series.studyUid, series.seriesUid, index, abort.signal);
-  const reader = body.getReader();
-  const frames: StreamedFrame[] = [];
-  const parser = new FrameStreamParser({ frames: series.refs.length, maxFrameBytes: maxFrameBytes(series.manifest) });
-  try {
-    while (frames.length === 0) {
-      const { value, done: ended } = await reader.read();
-      if (ended) return null;
-      parser.push(value, (frame) => frames.push(frame));
-    }
-  } finally {
-    reader.cancel().catch(() => undefined);
-    abort.abort();
-  }
-  const frame = frames[0];
-  const ref = frame === undefined ? undefined : series.refs[frame.index];
-  const imageId = frame === undefined ? undefined : series.imageIds[frame.index];
-  if (frame === undefined || ref === undefined || imageId === undefined) return null;
-  return decodeFrame(
-    {
-      imageId,
-      studyUid: series.studyUid,
-      seriesUid: series.seriesUid,
-      modality: series.modality,
-      ref,
-      rgba: drawsOnCpu(),
-    },
-    frame.bytes,
-  );
+  const { studyUid, seriesUid, modality } = series;
+  const ref = series.refs[index];
+  const imageId = series.imageIds[index];
+  if (ref === undefined || imageId === undefined) return null;
+  const { transferSyntax, bytes } = await fetchFrame(studyUid, seriesUid, ref.instance.sop_uid, ref.frame);
+  return decodeFrame({ imageId, studyUid, seriesUid, modality, ref, transferSyntax, rgba: drawsOnCpu() }, bytes);
 }
 
 function draw(image: Types.IImage): string | null {

@@ -1,9 +1,13 @@
+import type { SentManifest } from "@/api";
+
 /**
- * The series manifest of the fast lane: everything that the viewer needs to draw the
- * frames of one series, in one small request instead of full DICOM JSON.
+ * What the viewer needs to draw the images of one series, in a small fraction of its
+ * DICOM JSON.
  */
 export interface ManifestInstance {
   sop_uid: string;
+  /** Of the stored frames. */
+  transfer_syntax: string;
   number: number | null;
   frames: number;
   rows: number;
@@ -26,15 +30,42 @@ export interface ManifestInstance {
   thickness: number | null;
   /** Planar Configuration (0028,0006): colour planes one after the other. */
   planar: boolean | number | null;
-  /** Where it is not the manifest's. */
-  transfer_syntax?: string;
   /** One per frame, where the frames of one object lie at different places. */
   frame_positions?: ([number, number, number] | null)[];
 }
 
 export interface Manifest {
-  transfer_syntax: string;
   instances: ManifestInstance[];
+}
+
+const ABSENT: ManifestInstance = {
+  sop_uid: "",
+  transfer_syntax: "",
+  number: null,
+  frames: 0,
+  rows: 0,
+  columns: 0,
+  bits_allocated: 8,
+  bits_stored: 8,
+  high_bit: 7,
+  signed: false,
+  samples: 1,
+  photometric: "",
+  slope: null,
+  intercept: null,
+  window_center: null,
+  window_width: null,
+  pixel_spacing: null,
+  position: null,
+  orientation: null,
+  frame_time: null,
+  thickness: null,
+  planar: null,
+};
+
+/** The server tells once what all instances have in common, and what is absent not at all. */
+export function readManifest(sent: SentManifest): Manifest {
+  return { instances: sent.instances.map((own) => ({ ...ABSENT, ...sent.shared, ...own }) as ManifestInstance) };
 }
 
 /** One displayable frame: an instance of the series and the frame inside it. */
@@ -56,11 +87,25 @@ export function listFrames(manifest: Manifest): FrameRef[] {
         frame,
         instance,
         position: instance.frame_positions?.[frame] ?? instance.position,
-        transferSyntax: instance.transfer_syntax ?? manifest.transfer_syntax,
+        transferSyntax: instance.transfer_syntax,
       });
     }
   }
   return frames;
+}
+
+/** Finds a frame by what it is called everywhere. */
+export function indexOfFrames(refs: readonly FrameRef[]): (sopUid: string, frame: number) => number | undefined {
+  const firsts = new Map<string, { index: number; frames: number }>();
+  for (const ref of refs) {
+    if (ref.frame === 0) {
+      firsts.set(ref.instance.sop_uid, { index: ref.index, frames: Math.max(1, ref.instance.frames) });
+    }
+  }
+  return (sopUid, frame) => {
+    const first = firsts.get(sopUid);
+    return first === undefined || frame >= first.frames ? undefined : first.index + frame;
+  };
 }
 
 export function frameBytes(instance: ManifestInstance): number {

@@ -33,3 +33,12 @@ export function nearestMissing(
   }
   return null;
 }
+
+/** The frames in the order in which the server sends them. */
+export function* outwards(start: number, frames: number): Generator<number, void> {
+  if (start < frames) yield start;
+  for (let distance = 1; distance < frames; distance += 1) {
+    if (start - distance >= 0) yield start - distance;
+    if (start + distance < frames) yield start + distance;
+  }
+}

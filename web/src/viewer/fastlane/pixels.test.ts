@@ -4,6 +4,7 @@ import { colourFromNative, greyFromNative } from "./pixels";
 
 const BASE: ManifestInstance = {
   sop_uid: "1.2",
+  transfer_syntax: "1.2.840.10008.1.2.1",
   number: 1,
   frames: 1,
   rows: 1,

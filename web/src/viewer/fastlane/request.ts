@@ -1,5 +1,5 @@
-import { API, path } from "@/api";
-import type { Manifest } from "./manifest";
+import { API, path, type SentManifest, type SentStudyManifest } from "@/api";
+import { readManifest, type Manifest } from "./manifest";
 import { FrameFetchError } from "./seriesFrames";
 
 /** Answers that will not change by asking again. */
@@ -34,7 +34,14 @@ async function codeOf(response: Response): Promise<string> {
 export async function fetchManifest(studyUid: string, seriesUid: string, signal?: AbortSignal): Promise<Manifest> {
   const address = `${API}${path`/studies/${studyUid}/series/${seriesUid}/manifest`}`;
   const response = await get(address, "application/json", signal ?? null);
-  return (await response.json()) as Manifest;
+  return readManifest((await response.json()) as SentManifest);
+}
+
+/** The manifests of all series of a study, by series UID. */
+export async function fetchStudyManifests(studyUid: string): Promise<Map<string, Manifest>> {
+  const response = await get(`${API}${path`/studies/${studyUid}/manifest`}`, "application/json", null);
+  const study = (await response.json()) as SentStudyManifest;
+  return new Map(study.series.map((series) => [series.series_uid, readManifest(series.images)]));
 }
 
 export async function fetchPixels(
@@ -47,4 +54,19 @@ export async function fetchPixels(
   const response = await get(address, "application/octet-stream", signal);
   if (response.body === null) throw new FrameFetchError("viewer.frames_missing", true);
   return response.body;
+}
+
+/** One frame as it is stored, on its own. */
+export async function fetchFrame(
+  studyUid: string,
+  seriesUid: string,
+  sopUid: string,
+  frame: number,
+  signal: AbortSignal | null = null,
+): Promise<{ transferSyntax: string; bytes: Uint8Array<ArrayBuffer> }> {
+  const address = `/dicom-web${path`/studies/${studyUid}/series/${seriesUid}/instances/${sopUid}`}/frames/${frame + 1}`;
+  const response = await get(address, "application/octet-stream; transfer-syntax=*", signal);
+  const told = /transfer-syntax="?([0-9.]+)/.exec(response.headers.get("content-type") ?? "");
+  if (told?.[1] === undefined) throw new FrameFetchError("viewer.undecodable", true);
+  return { transferSyntax: told[1], bytes: new Uint8Array(await response.arrayBuffer()) };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { nearestMissing, outwardPosition } from "./order";
+import { encodeFrame } from "./stream";
 import { FrameFetchError, SeriesFrames, type FrameSource } from "./seriesFrames";
 
 /** The order of the server, written another way than in the code under test. */
@@ -13,12 +14,10 @@ function outward(start: number, frames: number): number[] {
 }
 
 function chunkOf(index: number): Uint8Array {
-  const chunk = new Uint8Array(9);
-  new DataView(chunk.buffer).setUint32(0, index, true);
-  new DataView(chunk.buffer).setUint32(4, 1, true);
-  chunk[8] = index;
-  return chunk;
+  return encodeFrame(`1.${index}`, 0, "1.2", Uint8Array.of(index));
 }
+
+const indexOf = (sopUid: string): number => Number(sopUid.slice(2));
 
 interface Harness {
   frames: SeriesFrames<number>;
@@ -56,7 +55,7 @@ function harness(
     dropped: (index) => dropped.push(index),
   };
   const frames = new SeriesFrames(source, {
-    limits: { frames: total, maxFrameBytes: 8 },
+    limits: { frames: total, maxFrameBytes: 8, indexOf },
     capacity: options.capacity ?? total,
     parallelDecodes: 4,
     settleMs: 0,
@@ -137,7 +136,7 @@ describe("SeriesFrames", () => {
         decode: (index) => index,
         size: () => 1,
       },
-      { limits: { frames: 1000, maxFrameBytes: 8 }, capacity: 1, parallelDecodes: 4, settleMs: 30 },
+      { limits: { frames: 1000, maxFrameBytes: 8, indexOf }, capacity: 1, parallelDecodes: 4, settleMs: 30 },
     );
     for (let index = 0; index < 1000; index += 50) frames.aim(index);
     expect(await frames.image(999)).toBe(999);
@@ -238,7 +237,7 @@ describe("SeriesFrames", () => {
         },
         size: () => 1,
       },
-      { limits: { frames: 5, maxFrameBytes: 8 }, capacity: 5, parallelDecodes: 2, wait: () => Promise.resolve() },
+      { limits: { frames: 5, maxFrameBytes: 8, indexOf }, capacity: 5, parallelDecodes: 2, wait: () => Promise.resolve() },
     );
     await expect(frames.image(2)).rejects.toThrow("viewer.undecodable");
     await settled(frames);

@@ -14,10 +14,13 @@ export class FrameFetchError extends Error {
 }
 
 export interface FrameSource<T> {
-  /** Opens the stream of frames from `start` outwards. Throws FrameFetchError. */
-  open(start: number, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+  /**
+   * Opens the stream of frames from `start` outwards, after so many streams in a row
+   * that broke. Throws FrameFetchError.
+   */
+  open(start: number, signal: AbortSignal, failures: number): Promise<ReadableStream<Uint8Array>>;
   /** Turns stored bytes into an image; may run in a worker. */
-  decode(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<T> | T;
+  decode(index: number, bytes: Uint8Array<ArrayBuffer>, transferSyntax: string): Promise<T> | T;
   /** Size in memory of one decoded image. */
   size(image: T): number;
   /** Called when an image leaves the memory. */
@@ -259,7 +262,7 @@ export class SeriesFrames<T> {
     run: { start: number; received: number; abort: AbortController },
     signal: AbortSignal,
   ): Promise<void> {
-    const body = await this.source.open(run.start, signal);
+    const body = await this.source.open(run.start, signal, this.failures);
     const reader = body.getReader();
     const parser = new FrameStreamParser(this.options.limits);
     const pending = new Set<Promise<void>>();
@@ -314,7 +317,7 @@ export class SeriesFrames<T> {
     }
     let decoded: Promise<T> | T;
     try {
-      decoded = this.source.decode(index, frame.bytes);
+      decoded = this.source.decode(index, frame.bytes, frame.transferSyntax);
     } catch (error) {
       this.rejectFrame(index, error);
       return null;
