@@ -111,6 +111,7 @@ pub fn read(message: &Message<'_>) -> Result<Inbound, Refusal> {
     if header.control_id.is_empty() {
         return Err(Refusal::missing("MSH-10"));
     }
+    message.whole()?;
     match (header.kind.as_str(), header.event.as_str()) {
         ("ADT", "A01" | "A04" | "A08") => Ok(Inbound::Patient {
             patient: patient(message, &header)?,

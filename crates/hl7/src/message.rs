@@ -20,19 +20,39 @@ pub struct Header {
     pub version: String,
 }
 
+/// Fields, repeats, components and segments of one message. Each costs the parser some 700 bytes of memory; real orders
+/// have a few hundred.
+const MAX_PIECES: usize = 16_384;
+
 /// A parsed message over its text.
 pub struct Message<'t> {
     inner: hl7_parser::Message<'t>,
+    /// The parser stopped before the end of the text: what follows its last segment is none.
+    cut_short: bool,
 }
 
 impl<'t> Message<'t> {
-    /// Parses text; line ends may be CR, LF or both.
+    /// Parses text; segments end with CR, or all of them with LF or both. A text that goes on after its last segment is
+    /// read up to there, so that the sender can be answered; `whole` tells.
     pub fn parse(text: &'t str) -> Result<Self, Refusal> {
-        if text.len() > MAX_MESSAGE || !text.starts_with("MSH") {
+        if text.len() > MAX_MESSAGE || !text.starts_with("MSH") || pieces(text) > MAX_PIECES {
             return Err(Refusal::malformed());
         }
-        let inner = hl7_parser::Message::parse_with_lenient_newlines(text, true).map_err(|_| Refusal::malformed())?;
-        Ok(Self { inner })
+        // Where segments end with CR as they should, a lone LF is a line break inside a text.
+        let lenient = text.contains("\r\n") || !text.contains('\r');
+        let inner =
+            hl7_parser::Message::parse_with_lenient_newlines(text, lenient).map_err(|_| Refusal::malformed())?;
+        let rest = text.get(inner.raw_value().len()..).unwrap_or_default();
+        Ok(Self { inner, cut_short: !rest.trim().is_empty() })
+    }
+
+    /// Refuses a message of which only the beginning could be read. An order without its last segments is another order.
+    pub(crate) fn whole(&self) -> Result<(), Refusal> {
+        if self.cut_short {
+            let location = format!("#{}", self.inner.segments().count() + 1);
+            return Err(Refusal { location, ..Refusal::malformed() });
+        }
+        Ok(())
     }
 
     pub fn header(&self) -> Header {
@@ -109,6 +129,12 @@ impl<'t> Message<'t> {
     }
 }
 
+/// How often the separators that the message itself names (MSH-1, MSH-2) and line ends stand in it.
+fn pieces(text: &str) -> usize {
+    let separators: Vec<char> = text.chars().skip(3).take(5).chain(['\r', '\n']).collect();
+    text.chars().filter(|c| separators.contains(c)).count()
+}
+
 /// Resolves escape sequences (v2.5.1 chapter 2.7). Ours, because the parser's own slices inside multi-byte
 /// characters. Unknown and unclosed sequences stay as they are.
 fn unescape(raw: &str, escape: char, separators: &hl7_parser::message::Separators) -> String {
@@ -155,5 +181,30 @@ mod tests {
         let text = "MSH|^~\\&|A|B|C|D|2026||ADT^A04|1|P|2.5.1\rNTE|1||王\\F\\芳\\.br\\次行\\Zx\\末\\";
         let message = Message::parse(text).unwrap();
         assert_eq!(message.value("NTE", 1, 3, 1, 1), "王|芳\n次行\\Zx\\末\\");
+    }
+
+    const MSH: &str = "MSH|^~\\&|A|B|C|D|2026||ADT^A04|1|P|2.5.1";
+
+    #[test]
+    fn nothing_after_an_unreadable_segment_is_dropped_in_silence() {
+        let parse = |rest: &str| Message::parse(&format!("{MSH}{rest}")).map(|m| (m.count("PID"), m.whole().is_ok()));
+        assert_eq!(parse("\rPID|1\r\n\r"), Ok((1, true)));
+        assert_eq!(parse("\nPID|1\n"), Ok((1, true)));
+        assert_eq!(parse("\rNTE||one\nother|line\rPID|1"), Ok((1, true)), "a line break inside a text");
+        assert_eq!(parse("\rstray\rPID|1"), Ok((0, false)));
+        let text = format!("{MSH}\rEVN|A04\rstray\rPID|1");
+        let message = Message::parse(&text).unwrap();
+        assert_eq!(message.whole().unwrap_err().location, "#3");
+        assert_eq!(message.header().control_id, "1", "for the answer");
+    }
+
+    #[test]
+    fn a_message_of_separators_is_refused_before_it_costs_memory() {
+        for separator in ['|', '~', '^', '&', '\r'] {
+            let text = format!("{MSH}\rPID|{}", separator.to_string().repeat(MAX_PIECES));
+            assert_eq!(Message::parse(&text).err(), Some(Refusal::malformed()), "{separator:?}");
+        }
+        let own = format!("MSH!*~\\&!A!B\rPID!{}", "*".repeat(MAX_PIECES));
+        assert!(Message::parse(&own).is_err(), "separators that the message chose");
     }
 }

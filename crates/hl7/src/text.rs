@@ -33,6 +33,8 @@ impl Charset {
 /// Decodes a whole message. What MSH-18 declares is used when the bytes agree with it; otherwise valid UTF-8 is read
 /// as UTF-8 and everything else as GB18030, since that is what mislabelled Chinese senders really send.
 pub fn decode(bytes: &[u8]) -> (String, Charset) {
+    // Some senders begin UTF-8 with a byte order mark.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let declared = declared(bytes);
     let valid_utf8 = std::str::from_utf8(bytes).is_ok();
     let charset = match declared {
@@ -42,7 +44,8 @@ pub fn decode(bytes: &[u8]) -> (String, Charset) {
     };
     // A sender that declares GB18030 and sends UTF-8 is told apart by replacement characters.
     if charset == Charset::Gb18030 {
-        let (text, _, broken) = GB18030.decode(bytes);
+        // Not `decode`, which reads UTF-16 where the bytes begin like it.
+        let (text, broken) = GB18030.decode_without_bom_handling(bytes);
         if !(broken && valid_utf8) {
             return (text.into_owned(), Charset::Gb18030);
         }
@@ -100,5 +103,13 @@ mod tests {
         let (text, _) = decode(&[0xff, 0xfe, 0x81, 0x30, 0x00]);
         assert!(!text.is_empty());
         assert_eq!(decode(b"").0, "");
+    }
+
+    #[test]
+    fn byte_order_marks_choose_nothing() {
+        let text = message("UNICODE UTF-8", "张三");
+        assert_eq!(decode(&[b"\xef\xbb\xbf", text.as_bytes()].concat()), (text, Charset::Utf8));
+        assert_eq!(decode(b"\xfe\xff\xd5\xc5").1, Charset::Gb18030);
+        assert!(decode(b"\xfe\xff\xd5\xc5").0.ends_with('张'), "not UTF-16");
     }
 }
