@@ -34,9 +34,10 @@ impl FrameIndex {
         }
         let mut grouped: Vec<Vec<Fragment>> = Vec::with_capacity(frames.min(fragments.len()));
         if offsets.len() == frames {
-            let mut next = offsets.iter().map(|offset| first_item + offset).peekable();
+            // An offset beyond all numbers meets no item.
+            let mut next = offsets.iter().map(|offset| first_item.checked_add(*offset)).peekable();
             for fragment in fragments {
-                if next.peek() == Some(&(fragment.at - 8)) {
+                if next.peek() == Some(&Some(fragment.at - 8)) {
                     next.next();
                     grouped.push(Vec::new());
                 }
@@ -126,7 +127,9 @@ mod tests {
         let index = FrameIndex::build(&parts, &[0, 46], 2, |_| false).unwrap();
         assert_eq!(index.frame(0).map(<[_]>::len), Some(2));
         assert_eq!(index.frame(1), Some(&parts[2..]));
-        assert!(FrameIndex::build(&parts, &[0, 47], 2, |_| false).is_none(), "an offset that meets no item");
+        for offset in [47, u64::MAX] {
+            assert!(FrameIndex::build(&parts, &[0, offset], 2, |_| false).is_none(), "an offset that meets no item");
+        }
     }
 
     #[test]

@@ -240,6 +240,10 @@ pub(crate) fn scan(read: &mut Read<'_>, len: u64, encoding: Encoding) -> Result<
         if cursor.at == len && open.is_empty() {
             return Ok(header);
         }
+        // Something of undefined length does not reach beyond what encloses it.
+        if cursor.at >= bound {
+            return Err(Defect::Truncated);
+        }
         elements += 1;
         if elements > MAX_ELEMENTS {
             return Err(Defect::TooComplex);
@@ -284,12 +288,13 @@ pub(crate) fn scan(read: &mut Read<'_>, len: u64, encoding: Encoding) -> Result<
             && WANTED_OF_REQUEST.contains(&tag);
         let wanted = (open.is_empty() && WANTED.contains(&tag)) || of_request;
         let bound = if tag == tags::EXTENDED_OFFSET_TABLE { MAX_OFFSETS } else { MAX_VALUE };
-        if wanted && u64::from(length) <= bound {
-            let value = cursor.take(length as usize, WINDOW)?.to_vec();
-            if of_request { header.request.push((tag, value)) } else { header.values.push((tag, value)) }
-        } else {
-            cursor.at = stop;
+        let kept = if of_request { &mut header.request } else { &mut header.values };
+        // Of an element that is repeated the first counts, as for `read_data_set`, and the others cost nothing.
+        if wanted && kept.iter().all(|(t, _)| *t != tag) {
+            let length = if u64::from(length) <= bound { length as usize } else { 0 };
+            kept.push((tag, cursor.take(length, WINDOW)?.to_vec()));
         }
+        cursor.at = stop;
     }
 }
 
@@ -317,8 +322,8 @@ fn structure(cursor: &mut Cursor<'_>, open: &mut Vec<Open>, tag: Tag, bound: u64
             Ok(())
         }
         ITEM_END | SEQUENCE_END => {
-            // Some devices write delimiters after defined lengths too; the element that is open must fit.
-            let fits = open.pop_if(|o| o.is_item == (tag == ITEM_END) && o.end.is_none_or(|end| end >= cursor.at));
+            // Some devices close defined lengths with a delimiter too, which then is the last thing in them.
+            let fits = open.pop_if(|o| o.is_item == (tag == ITEM_END) && o.end.is_none_or(|end| end == cursor.at));
             if fits.is_some() && length == 0 { Ok(()) } else { Err(Defect::Unreadable) }
         }
         _ => Err(Defect::Unreadable),
@@ -489,6 +494,25 @@ mod tests {
     }
 
     #[test]
+    fn a_delimiter_beyond_what_encloses_it_is_refused() {
+        let step = element(tags::SCHEDULED_PROCEDURE_STEP_ID, b"SH", b"SPS1");
+        let open_item = [item(UNDEFINED), step.clone(), end(0xe00d)].concat();
+        let mut bytes = element(tags::REQUEST_ATTRIBUTES_SEQUENCE, b"SQ", &open_item);
+        bytes[8] -= 8;
+        assert_eq!(scan_bytes(&bytes, EXPLICIT).err(), Some(Defect::Truncated));
+        // One at the end of a defined length is taken by both readers, one in its middle by none.
+        let closed = [step, end(0xe00d)].concat();
+        let closed = [item(closed.len() as u32), closed, end(0xe0dd)].concat();
+        let bytes = element(tags::REQUEST_ATTRIBUTES_SEQUENCE, b"SQ", &closed);
+        let read = |bytes: &[u8]| {
+            mingying_dicom::read_data_set(bytes, "1.2.840.10008.1.2.1", mingying_dicom::Limits::default()).is_ok()
+        };
+        assert_eq!((scan_bytes(&bytes, EXPLICIT).is_ok(), read(&bytes)), (true, true));
+        let middle = element(tags::REQUEST_ATTRIBUTES_SEQUENCE, b"SQ", &[closed, item(0)].concat());
+        assert_eq!((scan_bytes(&middle, EXPLICIT).is_ok(), read(&middle)), (false, false));
+    }
+
+    #[test]
     fn bombs_are_refused() {
         let deep: Vec<u8> = (0..1000)
             .flat_map(|_| [open_element(tags::REQUEST_ATTRIBUTES_SEQUENCE, *b"SQ"), item(UNDEFINED)].concat())
@@ -496,6 +520,14 @@ mod tests {
         assert_eq!(scan_bytes(&deep, EXPLICIT).err(), Some(Defect::TooComplex));
         let many: Vec<u8> = element(tags::PATIENT_COMMENTS, b"LT", b"").repeat(MAX_ELEMENTS as usize + 1);
         assert_eq!(scan_bytes(&many, EXPLICIT).err(), Some(Defect::TooComplex));
+    }
+
+    #[test]
+    fn repeated_elements_are_kept_once() {
+        let bytes =
+            [element(tags::PATIENT_ID, b"LO", b"P1"), element(tags::PATIENT_ID, b"LO", b"P2").repeat(100)].concat();
+        let header = scan_bytes(&bytes, EXPLICIT).unwrap();
+        assert_eq!((header.value(tags::PATIENT_ID), header.values.len()), (&b"P1"[..], 1));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use crate::Charset;
 use crate::peek::vr_of;
-use dicom_core::header::{DataElement, Length};
+use dicom_core::header::{DataElement, Header, Length};
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
@@ -13,6 +13,9 @@ use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
 const UNDEFINED: usize = 0xffff_ffff;
+/// Values of text elements that are told apart in one data set; each costs some 50 bytes beside its own. The contours of
+/// the largest plans have a few million. Elements beyond keep their backslashes.
+const MAX_VALUES: usize = 2 << 20;
 
 /// Bounds on what one data set may ask for.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +57,7 @@ pub fn read_data_set(bytes: &[u8], transfer_syntax: &str, limits: Limits) -> Res
         implicit: transfer_syntax == "1.2.840.10008.1.2",
         big: transfer_syntax == "1.2.840.10008.1.2.2",
         left: limits.elements,
+        values: MAX_VALUES,
         limits,
     };
     let (object, _) = reader.object(0, bytes.len(), false, 0, &Charset::default(), &mut Signs::default())?;
@@ -65,6 +69,7 @@ struct Reader<'a> {
     implicit: bool,
     big: bool,
     left: u32,
+    values: usize,
     limits: Limits,
 }
 
@@ -160,10 +165,12 @@ impl Reader<'_> {
             }
             let (vr, start, length) = self.head(tag, at, *signs)?;
             if tag == Tag(0xfffe, 0xe00d) {
-                if delimited {
-                    return Ok((object, start));
-                }
-                return Err(DataSetError::Damaged);
+                // Some devices close defined lengths with a delimiter too, which then is the last thing in them.
+                return if delimited || (depth > 0 && start == end) {
+                    Ok((object, start))
+                } else {
+                    Err(DataSetError::Damaged)
+                };
             }
             self.count()?;
             if tag == Tag(0xfffc, 0xfffc) {
@@ -179,15 +186,15 @@ impl Reader<'_> {
                 let read = self.sequence(start, end, true, depth, &charset, signs);
                 self.implicit = was_implicit;
                 let (items, next) = read?;
-                object.put(DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED)));
+                put(&mut object, DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED)));
                 at = next;
                 continue;
             }
             let next = start.checked_add(length).filter(|next| *next <= end).ok_or(DataSetError::Truncated)?;
             if vr == VR::SQ {
                 let (items, _) = self.sequence(start, next, false, depth, &charset, signs)?;
-                object.put(DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED)));
-            } else if length <= self.limits.value {
+                put(&mut object, DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED)));
+            } else if length <= self.limits.value && object.get(tag).is_none() {
                 let value = self.bytes.get(start..next).ok_or(DataSetError::Truncated)?;
                 let element = self.element(tag, vr, value, &charset, *signs);
                 if tag == tags::SPECIFIC_CHARACTER_SET {
@@ -195,7 +202,7 @@ impl Reader<'_> {
                 } else if tag == tags::PIXEL_REPRESENTATION {
                     signs.pixels_signed = element.to_int::<u16>().is_ok_and(|value| value == 1);
                 }
-                object.put(element);
+                put(&mut object, element);
             }
             at = next;
         }
@@ -217,9 +224,7 @@ impl Reader<'_> {
             let length = self.long(at + 4)?;
             self.count()?;
             match tag {
-                Tag(0xfffe, 0xe0dd) if delimited => return Ok((items, at + 8)),
-                // Some writers close sequences of defined length too.
-                Tag(0xfffe, 0xe0dd) => return Ok((items, end)),
+                Tag(0xfffe, 0xe0dd) if delimited || at + 8 == end => return Ok((items, at + 8)),
                 Tag(0xfffe, 0xe000) => {
                     let start = at + 8;
                     let undefined = length == UNDEFINED;
@@ -238,7 +243,7 @@ impl Reader<'_> {
         if delimited { Err(DataSetError::Truncated) } else { Ok((items, end)) }
     }
 
-    fn element(&self, tag: Tag, vr: VR, value: &[u8], charset: &Charset, signs: Signs) -> InMemElement {
+    fn element(&mut self, tag: Tag, vr: VR, value: &[u8], charset: &Charset, signs: Signs) -> InMemElement {
         // Writers that did not know an attribute send it as UN, little endian, implicit (PS3.5 6.2.2 note 2).
         let (vr, big) = match vr {
             VR::UN if !self.implicit && tag.group().is_multiple_of(2) => match Self::implied(tag, signs) {
@@ -269,9 +274,36 @@ impl Reader<'_> {
             ),
             VR::OW if big => PrimitiveValue::U8(value.chunks_exact(2).flat_map(|w| w.iter().rev().copied()).collect()),
             VR::OB | VR::OW | VR::OD | VR::OF | VR::OL | VR::OV | VR::UN => PrimitiveValue::U8(value.into()),
-            _ => text(charset, vr, value),
+            _ => self.text(charset, vr, value),
         };
         DataElement::new(tag, vr, value)
+    }
+
+    /// Texts trimmed of padding; several values are told apart where the VR allows them.
+    fn text(&mut self, charset: &Charset, vr: VR, value: &[u8]) -> PrimitiveValue {
+        let kept = value.iter().rposition(|b| !matches!(b, 0 | b' ')).map_or(0, |last| last + 1);
+        let text = charset.decode(value.get(..kept).unwrap_or_default(), vr);
+        let more = text.bytes().filter(|b| *b == b'\\').count();
+        let single = more == 0 || matches!(vr, VR::ST | VR::LT | VR::UT | VR::UR);
+        match self.values.checked_sub(more) {
+            Some(left) if !single => {
+                self.values = left;
+                let values = text.split('\\').map(|one| one.trim_end_matches([' ', '\0']).to_owned());
+                // Counted before, so that the memory does not double on the way.
+                let mut list = Vec::with_capacity(more + 1);
+                list.extend(values);
+                PrimitiveValue::Strs(list.into())
+            }
+            _ => PrimitiveValue::Str(text),
+        }
+    }
+}
+
+/// An element stands in a data set once (PS3.5 7.1). Of one that is repeated the first counts, as in `peek` and in the
+/// archive's index: a second patient must not show in one place and not in another.
+fn put(object: &mut InMemDicomObject, element: InMemElement) {
+    if object.get(element.tag()).is_none() {
+        object.put(element);
     }
 }
 
@@ -284,17 +316,6 @@ impl RawText for InMemElement {
     fn to_raw_text(&self) -> String {
         self.to_multi_str().map(|values| values.join("\\")).unwrap_or_default()
     }
-}
-
-/// Texts trimmed of padding; several values are told apart where the VR allows them.
-fn text(charset: &Charset, vr: VR, value: &[u8]) -> PrimitiveValue {
-    let kept = value.iter().rposition(|b| !matches!(b, 0 | b' ')).map_or(0, |last| last + 1);
-    let text = charset.decode(value.get(..kept).unwrap_or_default(), vr);
-    let single = matches!(vr, VR::ST | VR::LT | VR::UT | VR::UR);
-    if single || !text.contains('\\') {
-        return PrimitiveValue::Str(text);
-    }
-    PrimitiveValue::Strs(text.split('\\').map(|one| one.trim_end_matches([' ', '\0']).to_owned()).collect())
 }
 
 fn words(value: &[u8], big: bool) -> impl Iterator<Item = u16> + '_ {
@@ -391,6 +412,14 @@ mod tests {
     }
 
     #[test]
+    fn of_a_repeated_element_the_first_counts() {
+        let bytes = b"\x10\x00\x20\x00LO\x02\x00P1\x10\x00\x20\x00LO\x02\x00P2";
+        let read = read_data_set(bytes, SYNTAXES[1], Limits::default()).unwrap();
+        assert_eq!(read.element(tags::PATIENT_ID).unwrap().to_str().unwrap(), "P1");
+        assert_eq!(crate::peek(bytes, SYNTAXES[1], tags::PATIENT_ID), crate::Peek::Found(b"P1".to_vec()));
+    }
+
+    #[test]
     fn bounds_hold() {
         let mut deep = Vec::new();
         for _ in 0..200 {
@@ -401,6 +430,15 @@ mod tests {
         let many: Vec<u8> = (0..100).flat_map(|_| *b"\x08\x00\x60\x00CS\x02\x00CT").collect();
         let few = Limits { elements: 50, ..limits };
         assert_eq!(read_data_set(&many, SYNTAXES[1], few).err(), Some(DataSetError::TooComplex));
+        let mut values = b"\x08\x00\x08\x00".to_vec();
+        values.extend((8u32 << 20).to_le_bytes());
+        values.resize(8 + (8 << 20), b'\\');
+        let read = read_data_set(&values, SYNTAXES[0], limits).unwrap();
+        assert_eq!(
+            read.element(tags::IMAGE_TYPE).unwrap().value().multiplicity(),
+            1,
+            "8 Mi empty values stay one text"
+        );
         assert_eq!(
             read_data_set(b"\x10\x00\x10\x00PN\xff\x00abc", SYNTAXES[1], limits).err(),
             Some(DataSetError::Truncated)

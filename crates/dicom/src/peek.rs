@@ -47,13 +47,15 @@ impl Reader<'_> {
         Ok(Tag(self.short(at)?, self.short(at + 2)?))
     }
 
-    /// Where the value begins and how long it is; `UNDEFINED` where the end must be searched.
-    fn element(&self, tag: Tag, at: usize) -> Result<(usize, usize), Stop> {
-        if self.implicit || tag.group() == 0xfffe {
-            return Ok((at + 8, self.long(at + 4)?));
+    /// Where the value begins and how long it is, `UNDEFINED` where the end must be searched; whether what lies in it is
+    /// in implicit VR: UN of undefined length is a sequence in that (PS3.5 6.2.2 note 4).
+    fn element(&self, tag: Tag, at: usize, implicit: bool) -> Result<(usize, usize, bool), Stop> {
+        if implicit || tag.group() == 0xfffe {
+            return Ok((at + 8, self.long(at + 4)?, implicit));
         }
         let vr: [u8; 2] = self.bytes.get(at + 4..at + 6).and_then(|b| b.try_into().ok()).ok_or(Stop::More)?;
-        match VR::from_binary(vr).ok_or(Stop::Damaged)? {
+        let vr = VR::from_binary(vr).ok_or(Stop::Damaged)?;
+        match vr {
             VR::OB
             | VR::OW
             | VR::OD
@@ -66,23 +68,23 @@ impl Reader<'_> {
             | VR::UT
             | VR::UN
             | VR::SV
-            | VR::UV => Ok((at + 12, self.long(at + 8)?)),
-            _ => Ok((at + 8, usize::from(self.short(at + 6)?))),
+            | VR::UV => Ok((at + 12, self.long(at + 8)?, vr == VR::UN)),
+            _ => Ok((at + 8, usize::from(self.short(at + 6)?), false)),
         }
     }
 
     /// The end of a sequence or item of undefined length whose content begins at `at`.
-    fn skip(&self, mut at: usize, depth: u32) -> Result<usize, Stop> {
+    fn skip(&self, mut at: usize, depth: u32, implicit: bool) -> Result<usize, Stop> {
         if depth > MAX_DEPTH {
             return Err(Stop::Damaged);
         }
         loop {
             let tag = self.tag(at)?;
-            let (start, length) = self.element(tag, at)?;
+            let (start, length, implicit_inside) = self.element(tag, at, implicit)?;
             if matches!(tag, Tag(0xfffe, 0xe00d | 0xe0dd)) {
                 return Ok(start);
             }
-            at = if length == UNDEFINED { self.skip(start, depth + 1)? } else { start + length };
+            at = if length == UNDEFINED { self.skip(start, depth + 1, implicit_inside)? } else { start + length };
         }
     }
 
@@ -93,7 +95,7 @@ impl Reader<'_> {
             if tag > wanted {
                 return Ok(None);
             }
-            let (start, length) = self.element(tag, at)?;
+            let (start, length, implicit_inside) = self.element(tag, at, self.implicit)?;
             if tag == wanted {
                 if length > 1 << 16 {
                     return Err(Stop::Damaged);
@@ -102,7 +104,7 @@ impl Reader<'_> {
                 let kept = value.iter().rposition(|b| !matches!(b, 0 | b' ')).map_or(0, |last| last + 1);
                 return Ok(Some(value.get(..kept).unwrap_or_default().to_vec()));
             }
-            at = if length == UNDEFINED { self.skip(start, 0)? } else { start + length };
+            at = if length == UNDEFINED { self.skip(start, 0, implicit_inside)? } else { start + length };
         }
     }
 }
@@ -164,6 +166,13 @@ mod tests {
             assert_eq!(peek(&bytes[..20], uid, tags::STUDY_INSTANCE_UID), Peek::More);
         }
         assert_eq!(peek(&[0xff; 64], "1.2.840.10008.1.2.1", tags::STUDY_INSTANCE_UID), Peek::Absent);
+    }
+
+    #[test]
+    fn an_unknown_sequence_before_it_is_passed_over() {
+        let bytes = b"\x09\x00\x01\x10UN\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\x0a\0\0\0\x10\x00\x20\x00\x02\0\0\0P2\
+            \xfe\xff\xdd\xe0\0\0\0\0\x20\x00\x0d\x00UI\x04\x001.2\0";
+        assert_eq!(peek(bytes, "1.2.840.10008.1.2.1", tags::STUDY_INSTANCE_UID), Peek::Found(b"1.2".to_vec()));
     }
 
     proptest! {

@@ -118,15 +118,11 @@ fn element(out: &mut Vec<u8>, element: &InMemElement, bulk: Option<&BulkBase>, p
 }
 
 fn values(out: &mut Vec<u8>, vr: VR, value: &PrimitiveValue) {
+    // The reader of data sets leaves lists of millions as one text.
+    let texts = || value.to_multi_str();
     match vr {
-        VR::PN => {
-            let texts = value.to_multi_str();
-            list(out, texts.iter(), |out, text| person_name(out, text));
-        }
-        VR::DS | VR::IS => {
-            let texts = value.to_multi_str();
-            list(out, texts.iter(), |out, text| decimal(out, text));
-        }
+        VR::PN => list(out, texts().iter().flat_map(|t| t.split('\\')), person_name),
+        VR::DS | VR::IS => list(out, texts().iter().flat_map(|t| t.split('\\')), decimal),
         VR::AT => {
             if let PrimitiveValue::Tags(tags) = value {
                 list(out, tags.iter(), |out, tag: &Tag| {
@@ -170,8 +166,7 @@ fn values(out: &mut Vec<u8>, vr: VR, value: &PrimitiveValue) {
             }
         }
         _ => {
-            let texts = value.to_multi_str();
-            list(out, texts.iter(), |out, text| {
+            list(out, texts().iter().flat_map(|t| t.split('\\')), |out, text| {
                 let text = text.trim_matches('\0');
                 let text = if vr == VR::UC { text.trim_end_matches(' ') } else { text.trim_matches(' ') };
                 nullable(out, text);
