@@ -2,9 +2,9 @@
 //! character set. Objects with pixels never come here.
 
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
-use dicom_core::value::Value as DicomValue;
+use dicom_core::value::{PrimitiveValue, Value as DicomValue};
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::StandardDataDictionary;
+use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
 use mingying_dicom::{Charset, DataSetError, Limits, honours_charset, read_data_set};
 use serde_json::{Map, json};
@@ -101,7 +101,7 @@ impl DataSet {
     /// Writes the data set; text that the character set cannot express has `?` in its place.
     pub(crate) fn encode(&self, encoding: Encoding, charset: &Charset) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
-        write_set(&mut out, self, encoding, charset);
+        write_set(&mut out, self, encoding, charset, false);
         out
     }
 
@@ -112,6 +112,11 @@ impl DataSet {
             let value = match element.value() {
                 DicomValue::Sequence(sequence) => {
                     Value::Items(sequence.items().iter().map(Self::from_object).collect())
+                }
+                // As eight digits, like DICOM JSON has them (PS3.18 F.2.2).
+                DicomValue::Primitive(PrimitiveValue::Tags(list)) => {
+                    let list: Vec<String> = list.iter().map(|tag| format!("{:04X}{:04X}", tag.0, tag.1)).collect();
+                    Value::Text(list.join("\\"))
                 }
                 DicomValue::Primitive(value) if has_text(element.vr()) => Value::Text(value.to_multi_str().join("\\")),
                 DicomValue::Primitive(value) => Value::Bytes(value.to_bytes().into_owned()),
@@ -207,10 +212,14 @@ fn is_long(vr: VR) -> bool {
     )
 }
 
-fn write_set(out: &mut Vec<u8>, set: &DataSet, encoding: Encoding, charset: &Charset) {
+fn write_set(out: &mut Vec<u8>, set: &DataSet, encoding: Encoding, charset: &Charset, is_item: bool) {
     for (tag, element) in &set.elements {
         // Group lengths are retired; those of a request are not sent back.
         if tag.1 == 0 {
+            continue;
+        }
+        // Items are written in the character set of the whole; one that they name themselves would be wrong.
+        if is_item && *tag == tags::SPECIFIC_CHARACTER_SET {
             continue;
         }
         let bytes = match &element.value {
@@ -218,7 +227,7 @@ fn write_set(out: &mut Vec<u8>, set: &DataSet, encoding: Encoding, charset: &Cha
                 let mut value = Vec::new();
                 for item in items {
                     let mut inner = Vec::new();
-                    write_set(&mut inner, item, encoding, charset);
+                    write_set(&mut inner, item, encoding, charset, true);
                     write_tag(&mut value, ITEM);
                     value.extend_from_slice(&(inner.len() as u32).to_le_bytes());
                     value.extend_from_slice(&inner);

@@ -1,5 +1,4 @@
 use super::*;
-use dicom_dictionary_std::tags;
 use proptest::prelude::*;
 
 fn sample() -> DataSet {
@@ -37,6 +36,30 @@ fn names_follow_the_peer_character_set() {
     let latin = Charset::parse("ISO_IR 100");
     let read = DataSet::parse(&set.encode(Encoding::ExplicitLittle, &latin), Encoding::ExplicitLittle).unwrap();
     assert_eq!(read.text(tags::PATIENT_NAME), "ZHANG^SAN");
+}
+
+#[test]
+fn attribute_tags_survive() {
+    let mut set = DataSet::default();
+    set.put_text(tags::FRAME_INCREMENT_POINTER, "00181063\\00280008");
+    for encoding in [Encoding::ImplicitLittle, Encoding::ExplicitLittle] {
+        assert_eq!(DataSet::parse(&set.encode(encoding, &Charset::utf8()), encoding), Ok(set.clone()));
+    }
+    assert_eq!(set.to_json()["00280009"]["Value"][0], "00181063");
+}
+
+#[test]
+fn items_are_written_in_the_character_set_of_the_whole() {
+    let mut item = DataSet::default();
+    item.put_text(tags::SPECIFIC_CHARACTER_SET, "GB18030");
+    item.put_text(tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION, "颅脑平扫");
+    let mut set = sample();
+    set.put_items(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE, vec![item]);
+    let read = DataSet::parse(&set.encode(Encoding::ExplicitLittle, &Charset::utf8()), Encoding::ExplicitLittle);
+    let read = read.unwrap();
+    let item = read.items(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE).first().unwrap();
+    assert_eq!(item.text(tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION), "颅脑平扫");
+    assert!(item.get(tags::SPECIFIC_CHARACTER_SET).is_none());
 }
 
 #[test]
