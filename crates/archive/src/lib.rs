@@ -16,6 +16,8 @@ mod derived;
 mod describe;
 mod error;
 mod fragments;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod header;
 mod ingest;
 mod model;

@@ -8,6 +8,8 @@ pub mod codec;
 mod data_set;
 mod detect;
 mod facts;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod iso2022;
 pub mod part10;
 mod peek;

@@ -7,6 +7,8 @@ mod accept;
 mod auth;
 mod conditional;
 mod frames;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod json;
 mod media;
 mod metadata;

@@ -76,7 +76,7 @@ const INSTANCE: &[Tag] = &[
 
 /// A parsed query string.
 #[derive(Debug, Default, PartialEq)]
-struct Search {
+pub(crate) struct Search {
     keys: Vec<(Tag, String)>,
     include: BTreeSet<Tag>,
     include_all: bool,
@@ -135,7 +135,7 @@ pub(crate) fn parameters(query: Option<&str>) -> Vec<(String, String)> {
 }
 
 impl Search {
-    fn parse(query: Option<&str>) -> Result<Self, Problem> {
+    pub(crate) fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let mut search = Self::default();
         for (name, value) in parameters(query) {
             match name.as_str() {
@@ -169,7 +169,7 @@ impl Search {
         Ok(search)
     }
 
-    fn query(&self, level: Level, target: Option<&Target>) -> Result<Query, Problem> {
+    pub(crate) fn query(&self, level: Level, target: Option<&Target>) -> Result<Query, Problem> {
         let mut keys = self.keys.clone();
         let mut fixed = |tag: Tag, uid: &str| {
             keys.retain(|(t, _)| *t != tag);

@@ -11,6 +11,8 @@ mod command;
 mod dataset;
 mod error;
 mod find;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod listener;
 mod negotiate;
 mod peers;

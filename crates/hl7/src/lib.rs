@@ -3,6 +3,8 @@
 //!
 //! Inbound: ADT^A01/A04/A08, ORM^O01, OMG^O19, OMI^O23. Outbound: ACK, ORU^R01.
 
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod inbound;
 mod message;
 mod outbound;

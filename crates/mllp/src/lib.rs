@@ -7,6 +7,8 @@
 mod client;
 mod error;
 mod frame;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod listener;
 mod process;
 mod queue;
