@@ -53,7 +53,7 @@ lint: test-deps web-deps ## Formatting, clippy, rustdoc, licences, borders, gene
 
 check: lint test ## Lint and test; what CI runs
 
-soak: test-deps build ## Long runs: kills under load, checked after each restart
+soak: test-deps build ## Long runs: kills under load, checked after each restart; fuzzing
 	scripts/soak
 
 bench: deps ## Side-by-side benchmarks with the peers (release build)
