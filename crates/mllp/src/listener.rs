@@ -212,10 +212,18 @@ impl Listener {
         )
         .await?;
         tx.commit().await?;
+        let actor = Actor {
+            kind: ActorKind::Device,
+            id: sender.to_owned(),
+            name: header.sending_application.clone(),
+            roles: vec![Role::Machine],
+            org: None,
+        };
+        let source = format!("HL7 {}", header.sending_application);
+        let ctx = Ctx::new(actor, &source, self.policy.clone(), self.clock.clone());
+        let (db, by) = (&self.db, &ctx);
         let refuse = |refusal: Refusal| async move {
-            let mut tx = self.db.begin().await?;
-            store::fail(&mut tx, id, refusal.code, &refusal.location, self.clock.now()).await?;
-            tx.commit().await?;
+            process::set_aside(db, by, id, &refusal).await?;
             Ok(Some(refusal))
         };
         if !self.is_known(header, peer) {
@@ -227,15 +235,6 @@ impl Listener {
             })
             .await;
         }
-        let actor = Actor {
-            kind: ActorKind::Device,
-            id: sender.to_owned(),
-            name: header.sending_application.clone(),
-            roles: vec![Role::Machine],
-            org: None,
-        };
-        let source = format!("HL7 {}", header.sending_application);
-        let ctx = Ctx::new(actor, &source, self.policy.clone(), self.clock.clone());
         match ctx.permit::<ReceiveMessages>() {
             Ok(permit) => Ok(process::act(&self.db, &permit, id, raw).await?.err()),
             Err(_) => {

@@ -2,9 +2,11 @@
 
 use crate::{MllpError, store};
 use mingying_db::{Db, DbError, Tx};
+use mingying_events::payload::interfaces::MessageFailed;
+use mingying_events::{About, emit};
 use mingying_flow::FlowError;
 use mingying_hl7::{Control, Inbound, Message, OrderMessage, PatientData, Refusal, VisitData};
-use mingying_kernel::{Action, Coded, ErrorKind, MessageId, OrderId, OrgId, Permit, Timestamp};
+use mingying_kernel::{Action, Coded, Ctx, ErrorKind, MessageId, OrderId, OrgId, Permit, Scope, Timestamp};
 use mingying_orders::{
     Created, ExamState, NewItem, NewOrder, OrderError, Placer, Priority, Side, Source, VisitClass, catalogue_by_code,
 };
@@ -38,10 +40,27 @@ pub(crate) async fn act<A: Action>(
         }
         Err(refusal) => refusal,
     };
-    let mut tx = db.begin().await?;
-    store::fail(&mut tx, id, refusal.code, &refusal.location, permit.now()).await?;
-    tx.commit().await?;
+    set_aside(db, permit.ctx(), id, &refusal).await?;
     Ok(Err(refusal))
+}
+
+/// Puts a message into the error queue, with the event that tells those who look after it.
+pub(crate) async fn set_aside(db: &Db, ctx: &Ctx, id: MessageId, refusal: &Refusal) -> Result<(), DbError> {
+    let mut tx = db.begin().await?;
+    store::fail(&mut tx, id, refusal.code, &refusal.location, ctx.now()).await?;
+    let scope = ctx.actor().org.map_or(Scope::All, Scope::Org);
+    match mingying_patients::home_org_in(&mut tx, scope).await {
+        Ok(org) => {
+            let (peer, kind) = store::origin(&mut tx, id).await?;
+            let payload =
+                MessageFailed { peer, kind, code: refusal.code.to_owned(), location: refusal.location.clone() };
+            emit(&mut tx, ctx, &About::new("message", id, org), &payload).await?;
+        }
+        Err(PatientError::Db(error)) => return Err(error),
+        // Nobody's message yet: an installation without an organization has nobody to tell.
+        Err(_) => {}
+    }
+    tx.commit().await
 }
 
 fn is_collision(error: &DbError) -> bool {

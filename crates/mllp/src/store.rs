@@ -70,6 +70,12 @@ pub(crate) async fn fail(tx: &mut Tx, id: MessageId, code: &str, at: &str, now: 
     Ok(())
 }
 
+/// Who sent the message, and its kind.
+pub(crate) async fn origin(tx: &mut Tx, id: MessageId) -> Result<(String, String), DbError> {
+    let row = tx.query_one("SELECT peer, kind FROM hl7_messages WHERE id = $1", params![id]).await?;
+    Ok((row.get("peer")?, row.get("kind")?))
+}
+
 pub(crate) async fn correct(tx: &mut Tx, id: MessageId, text: &[u8]) -> Result<(), DbError> {
     tx.execute("UPDATE hl7_messages SET corrected = $1 WHERE id = $2", params![text, id]).await?;
     Ok(())

@@ -3,6 +3,7 @@
 
 use mingying_access::RolePolicy;
 use mingying_db::Db;
+use mingying_events::payload::interfaces::MessageFailed;
 use mingying_hl7::{Charset, Message};
 use mingying_kernel::{CampusId, Coded, Ctx, DepartmentId, DeviceId, OrgId, Role, RoomId, SharedClock};
 use mingying_mllp::*;
@@ -171,6 +172,10 @@ on_both! {
         let waiting = errors(&db).await;
         assert_eq!(waiting.len(), 1);
         assert_eq!(waiting[0].error_at.as_deref(), Some("OBR-4"));
+        let told = mingying_events::read_subject(&db, "message", &waiting[0].id.to_string()).await.unwrap();
+        assert_eq!(told.len(), 1, "who looks after the interface is told");
+        let news = told[0].payload::<MessageFailed>().unwrap();
+        assert_eq!((news.kind.as_str(), news.code.as_str(), news.location.as_str()), ("OMI^O23", "hl7.unknown_key", "OBR-4"));
         let ctx = admin();
         let (_, text) = message_text(&db, &ctx.permit().unwrap(), waiting[0].id).await.unwrap();
         assert!(text.contains("欧阳娜娜"));
@@ -211,7 +216,10 @@ on_both! {
         let text = omi("1", "CT-HEAD", "张三").replace("|HIS|MAIN|", "|NOBODY|X|");
         assert_eq!(code(&exchange(address, text.as_bytes()).await), "AR");
         assert!(orders(&db).await.is_empty());
-        assert_eq!(errors(&db).await[0].error_code.as_deref(), Some("hl7.unknown_sender"));
+        let waiting = errors(&db).await;
+        assert_eq!(waiting[0].error_code.as_deref(), Some("hl7.unknown_sender"));
+        let told = mingying_events::read_subject(&db, "message", &waiting[0].id.to_string()).await.unwrap();
+        assert_eq!(told[0].payload::<MessageFailed>().unwrap().peer, "NOBODY|X");
     }
 
     async fn two_orders_at_once_for_a_new_patient_make_one_patient(db: Db) {
