@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Seeds for the fuzz targets. Without an argument: the small, made-up ones, into seeds/, which is in the repository.
 With a folder: those cut from the DICOM files that pydicom packages, into that folder, one folder per target."""
+import hashlib
 import os
 import struct
 import sys
@@ -173,11 +174,14 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def record(kind, meta, payload, head=0):
-    header = struct.pack("<4sBxxxIIQ16s", b"MYR\x01", kind, len(meta), head, len(payload), bytes(16)).ljust(60, b"\0")
+def record(kind, meta, payload, head=0, sums=True):
+    header = struct.pack("<4sBBxxIIQ16s", b"MYR\x01", kind, sums, len(meta), head, len(payload), bytes(16)).ljust(60, b"\0")
     header += struct.pack("<I", crc32c(header))
-    total = 64 + len(meta) + len(payload) + 48
-    return header + meta + payload + struct.pack("<I32sQ4s", crc32c(meta + payload), bytes(32), total, b"\x01RYM")
+    sha = hashlib.sha256(payload[head:]).digest()
+    checks = b"".join(struct.pack("<I", crc32c(payload[at:at + 32768])) for at in range(0, len(payload), 32768)) if sums else b""
+    total = struct.pack("<Q", 64 + len(meta) + len(checks) + len(payload) + 48)
+    crc = crc32c(meta + checks + sha + total if sums else meta + payload)
+    return header + meta + checks + payload + struct.pack("<I", crc) + sha + total + b"\x01RYM"
 
 
 def frame_index(frames):
@@ -238,7 +242,7 @@ def made_up(root):
                        ("range", "StudyDate=20260101-20260302&StudyTime=08:00-&ModalitiesInStudy=CT\\MR&PatientID=P?*&includefield=all"),
                        ("nested", "00400275.00401001=RP+1&SeriesNumber=3&accept=application/dicom%2Bjson")):
         put(root / "dicomweb_query", name, text.encode())
-    two = record(1, b'{"v":1}', bytes(range(200)), 132) + record(2, b"{}", b"")
+    two = record(1, b'{"v":1}', bytes(range(200)), 132) + record(2, b"{}", b"") + record(1, b"{}", b"of the first days", sums=False)
     put(root / "blob_scan", "two", two)
     put(root / "blob_scan", "torn", two[:-20])
     put(root / "blob_scan", "damaged", two.replace(bytes([100, 101]), b"??") + record(3, b"{}", two))
