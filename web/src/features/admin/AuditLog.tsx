@@ -45,9 +45,9 @@ export function AuditLog() {
     );
   };
   const columns: Column<AuditRow>[] = [
-    { key: "at", title: t("audit.at"), numeric: true, width: 160, render: (row) => `${dayOf(new Date(row.at))} ${clock(row.at, true)}` },
+    { key: "at", title: t("audit.at"), render: (row) => <><span className={`num ${css.whole}`}>{dayOf(new Date(row.at))}</span> <span className={`num ${css.whole}`}>{clock(row.at, true)}</span></> },
     { key: "actor", title: t("audit.actor"), render: (row) => <>{!nameOf.has(row.actor_id ?? "") && <span>{t(`audit.kind.${row.actor_kind}`, { defaultValue: row.actor_kind })}</span>} {nameOf.has(row.actor_id ?? "") ? <strong title={row.actor_id ?? ""}>{nameOf.get(row.actor_id ?? "")}</strong> : <span className="mono" title={row.actor_id ?? ""}>{(row.actor_id ?? "").slice(0, 13)}</span>}</> },
-    { key: "action", title: t("audit.action"), render: (row) => <span className={`mono ${css.breaks}`}>{row.action}</span> },
+    { key: "action", title: t("audit.action"), render: (row) => <span className={`mono ${css.whole}`}>{row.action}</span> },
     { key: "object", title: t("audit.object"), wide: true, render: (row) => (row.object_kind ? <><span>{row.object_kind}</span> <span className="mono" title={row.object_id ?? ""}>{(row.object_id ?? "").slice(0, 24)}</span></> : "–") },
     { key: "outcome", title: t("audit.outcome"), width: 96, render: (row) => outcome(row.outcome) },
     { key: "source", title: t("audit.source"), wide: true, render: (row) => <span className="mono">{row.source ?? "–"}</span> },
