@@ -1,11 +1,10 @@
-//! What is made from stored objects and can be made again: texts about series, ready to be sent.
+//! What is made from stored objects and can be made again: texts about series, rendered images, ready to be sent.
 //!
 //! A folder of files under a bound, each named by what it was made from ([`Fingerprint`]). Nothing in it can be out of
 //! date, because what has changed has another name; nothing in it is believed that its checksum does not confirm; and
 //! all of it may be deleted at any time, under a running server as well. It is never backed up.
 
 use crate::model::InstanceRef;
-use crate::packed::Packed;
 use bytes::{BufMut, Bytes};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Begins each file; the checksum of what follows comes next.
 const MAGIC: &[u8; 4] = b"MYD1";
 const HEAD: usize = 8;
+/// A file may take a third of the folder: one that pushes out most of the others is not worth it.
+const LARGEST: u64 = 3;
 /// Files that a crash left half written carry this suffix.
 const UNFINISHED: &str = ".new";
 
@@ -58,9 +59,9 @@ impl fmt::Debug for Fingerprint {
 /// How well the folder serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DerivedStats {
-    /// Answers found in the folder.
+    /// Found in the folder.
     pub hits: u64,
-    /// Answers that had to be made.
+    /// Had to be made.
     pub misses: u64,
     /// Bytes of all files.
     pub bytes: u64,
@@ -165,8 +166,8 @@ impl Derived {
         &self,
         name: Fingerprint,
         room: impl FnOnce() -> bool,
-        make: impl Future<Output = Result<Packed, E>>,
-    ) -> Result<Packed, E> {
+        make: impl Future<Output = Result<Bytes, E>>,
+    ) -> Result<Bytes, E> {
         let Some(dir) = self.inner.dir.clone() else { return make.await };
         let path = dir.join(name.to_string());
         if let Some(found) = self.read(name, &path).await {
@@ -185,7 +186,7 @@ impl Derived {
         Ok(made)
     }
 
-    async fn read(&self, name: Fingerprint, path: &Path) -> Option<Packed> {
+    async fn read(&self, name: Fingerprint, path: &Path) -> Option<Bytes> {
         let (path, inner) = (path.to_owned(), self.inner.clone());
         let read = move || {
             let bytes = match std::fs::read(&path) {
@@ -195,7 +196,7 @@ impl Derived {
                     return None;
                 }
             };
-            let found = checked(&bytes).and_then(|body| Packed::from_bytes(&body));
+            let found = checked(&bytes);
             if found.is_none() {
                 tracing::warn!("a derived file is damaged and is made again");
                 lock(&inner.files).forget(name);
@@ -210,10 +211,12 @@ impl Derived {
     }
 
     /// Failing costs only that it has to be made again.
-    async fn write(&self, name: Fingerprint, path: PathBuf, made: Packed) {
+    async fn write(&self, name: Fingerprint, path: PathBuf, body: Bytes) {
         let inner = self.inner.clone();
+        if body.len() as u64 > inner.max_bytes / LARGEST {
+            return;
+        }
         let write = move || {
-            let body = made.to_bytes();
             let mut file = Vec::with_capacity(HEAD + body.len());
             file.put_slice(MAGIC);
             file.put_u32_le(crc32fast::hash(&body));
@@ -332,8 +335,7 @@ mod tests {
         Fingerprint([n; 16])
     }
 
-    fn text(len: usize) -> Packed {
-        // Not compressible, so that lengths count.
+    fn text(len: usize) -> Bytes {
         let mut state = len as u32 | 1;
         let bytes: Vec<u8> = std::iter::repeat_with(|| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -341,7 +343,7 @@ mod tests {
         })
         .take(len)
         .collect();
-        Packed::of(&bytes).unwrap()
+        Bytes::from(bytes)
     }
 
     /// Whether it had to be made.
@@ -427,11 +429,11 @@ mod tests {
         assert_eq!(made.iter().filter(|made| **made).count(), 1);
         assert!(lock(&derived.inner.making).is_empty());
         // One whose client goes away leaves the turn to the next.
-        let never = derived.get_or_make(name(2), || true, std::future::pending::<Result<Packed, ()>>());
+        let never = derived.get_or_make(name(2), || true, std::future::pending::<Result<Bytes, ()>>());
         assert!(tokio::time::timeout(std::time::Duration::from_millis(1), never).await.is_err());
         assert!(lock(&derived.inner.making).is_empty());
         assert!(ask(&derived, 2, 10).await);
-        let failed = derived.get_or_make(name(3), || true, async { Err::<Packed, _>(()) }).await;
+        let failed = derived.get_or_make(name(3), || true, async { Err::<Bytes, _>(()) }).await;
         assert_eq!(failed, Err(()));
         assert!(ask(&derived, 3, 10).await, "a failure is not kept");
     }
@@ -442,6 +444,7 @@ mod tests {
         let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20);
         derived.get_or_make(name(1), || false, async { Ok::<_, ()>(text(10)) }).await.unwrap();
         assert!(ask(&derived, 1, 10).await);
+        assert!(ask(&derived, 2, 1 << 19).await && ask(&derived, 2, 1 << 19).await, "too large a part of the folder");
         let derived = Derived::open(None, 1 << 20);
         assert!(ask(&derived, 1, 10).await && ask(&derived, 1, 10).await);
     }

@@ -282,7 +282,7 @@ impl Archive {
         &self.inner.recent
     }
 
-    pub(crate) fn derived(&self) -> &derived::Derived {
+    pub(crate) fn derived_folder(&self) -> &derived::Derived {
         &self.inner.derived
     }
 

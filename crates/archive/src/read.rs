@@ -99,19 +99,31 @@ impl Archive {
         Ok(store::received_between(self.db(), permit.scope(), after, until, limit).await?)
     }
 
-    /// A text made from the headers of instances: the one that is kept under `fingerprint`, or what `make` makes.
-    pub async fn derived_text<E>(
+    /// What is made from instances and can be made again: the bytes that are kept under `fingerprint`, or what `make`
+    /// makes.
+    pub async fn derived<E>(
         &self,
         fingerprint: Fingerprint,
-        make: impl Future<Output = Result<Packed, E>>,
-    ) -> Result<Packed, E> {
+        make: impl Future<Output = Result<Bytes, E>>,
+    ) -> Result<Bytes, E> {
         let room = || self.blobs().free_space().is_ok_and(|free| free > ROOM);
-        self.derived().get_or_make(fingerprint, room, make).await
+        self.derived_folder().get_or_make(fingerprint, room, make).await
+    }
+
+    /// As `derived`, for a text made from the headers of instances.
+    pub async fn derived_text(
+        &self,
+        fingerprint: Fingerprint,
+        make: impl Future<Output = Result<Packed, ArchiveError>>,
+    ) -> Result<Packed, ArchiveError> {
+        let make = async { make.await.map(|text| Bytes::from(text.to_bytes())) };
+        let bytes = self.derived(fingerprint, make).await?;
+        Packed::from_bytes(&bytes).ok_or(ArchiveError::Unreadable("derived text"))
     }
 
     pub fn read_stats(&self) -> ReadStats {
         let (row_hits, row_misses) = self.recent().counts();
-        ReadStats { row_hits, row_misses, derived: self.derived().stats() }
+        ReadStats { row_hits, row_misses, derived: self.derived_folder().stats() }
     }
 
     /// `len` bytes at `offset` of the object's Part 10 file; fewer at its end. The whole file is `0..size`; the data

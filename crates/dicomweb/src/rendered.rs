@@ -11,7 +11,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dicom_dictionary_std::tags;
-use mingying_archive::{InstanceRef, ReadStudies};
+use mingying_archive::{Fingerprint, InstanceRef, ReadStudies};
 use mingying_dicom::render::{Format, View, Window, WindowFunction};
 use mingying_kernel::Permit;
 
@@ -127,6 +127,10 @@ async fn representative(web: &Web, permit: &Permit<ReadStudies>, target: &Target
     series.get(series.len() / 2).map(|i| (**i).clone()).ok_or_else(Problem::not_found)
 }
 
+/// Names how pictures are made. To be raised whenever the same request gives another picture, so that none of the old
+/// ones is taken from what is kept.
+const FORM: &str = "rendered 1";
+
 async fn picture(
     web: &Web,
     instance: &InstanceRef,
@@ -136,11 +140,13 @@ async fn picture(
     query: Option<&str>,
 ) -> Result<Response, Problem> {
     let format = format(&wanted(headers, query), wish.quality).ok_or_else(Problem::not_acceptable)?;
-    let etag = etag(std::slice::from_ref(instance), &format!("{frame} {format:?} {wish:?}"));
+    let form = format!("{FORM} {frame} {format:?} {wish:?}");
+    let etag = etag(std::slice::from_ref(instance), &form);
     if not_modified(headers, &etag) {
         return Ok(unchanged(&etag));
     }
-    let bytes = web.renderers.render(&web.archive, instance, frame, wish.view, format).await?;
+    let make = web.renderers.render(&web.archive, instance, frame, wish.view, format);
+    let bytes = web.archive.derived(Fingerprint::of(&form, std::slice::from_ref(instance)), make).await?;
     let mut response = (StatusCode::OK, Body::from(bytes)).into_response();
     set(response.headers_mut(), header::CONTENT_TYPE, format.media_type());
     private_cache(response.headers_mut(), Some(&etag));

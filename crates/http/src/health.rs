@@ -30,9 +30,9 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
     for (name, help, value) in [
         ("mingying_image_rows_found", "Look-ups of an image answered from memory.", read.row_hits),
         ("mingying_image_rows_missed", "Look-ups of an image answered by the database.", read.row_misses),
-        ("mingying_derived_found", "Texts about series that had been made before.", read.derived.hits),
-        ("mingying_derived_made", "Texts about series that had to be made.", read.derived.misses),
-        ("mingying_derived_bytes", "Size of the texts that are kept.", read.derived.bytes),
+        ("mingying_derived_found", "Texts and pictures made from images that had been made before.", read.derived.hits),
+        ("mingying_derived_made", "Texts and pictures made from images that had to be made.", read.derived.misses),
+        ("mingying_derived_bytes", "Size of the texts and pictures that are kept.", read.derived.bytes),
     ] {
         app.metrics.set(name, help, value as f64);
     }

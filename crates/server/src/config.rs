@@ -60,7 +60,7 @@ impl Default for SignIn {
 pub struct Images {
     /// Bytes; storing is refused when it would leave less than this free.
     pub disk_reserve: u64,
-    /// Most that texts made from images may take, bytes; they can be made again at any time. 0 keeps none.
+    /// Most that texts and pictures made from images may take, bytes; they can be made again at any time. 0 keeps none.
     pub derived_size: u64,
     /// Bytes; the largest object accepted.
     pub largest_object: u64,

@@ -1,5 +1,8 @@
 use super::harness::*;
 
+/// Stored and sent, never decoded here.
+const JPEG_XL: &str = "1.2.840.10008.1.2.4.110";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn native_frames_and_conversions() {
     let bench = Bench::new().await;
@@ -44,7 +47,7 @@ async fn compressed_frames_as_stored_or_decoded() {
     let stored = bench
         .store(
             "/studies",
-            &[encapsulated(1, RLE, vec![rle(5), rle(6)]), encapsulated(2, HTJ2K, vec![vec![1, 2, 3, 4]])],
+            &[encapsulated(1, RLE, vec![rle(5), rle(6)]), encapsulated(2, JPEG_XL, vec![vec![1, 2, 3, 4]])],
         )
         .await;
     assert_eq!(stored.status, StatusCode::OK);
@@ -63,7 +66,7 @@ async fn compressed_frames_as_stored_or_decoded() {
     assert!(bulk.parts().len() == 2 && bulk.parts()[1].1 == rle(6));
 
     let other = "/studies/1.9.2/series/1.9.2.1/instances/1.9.2.1.1";
-    let kept = bench.get(&format!("{other}/frames/1"), "multipart/related; type=\"image/jphc\"").await;
+    let kept = bench.get(&format!("{other}/frames/1"), "multipart/related; type=\"image/jxl\"").await;
     assert!(kept.parts()[0].1 == [1, 2, 3, 4]);
     assert_eq!(bench.get(&format!("{other}/frames/1"), OCTETS).await.status, StatusCode::NOT_ACCEPTABLE);
     let picture = bench.get(&format!("{other}/rendered"), "image/png").await;
@@ -79,6 +82,12 @@ async fn rendered_images() {
     let png = bench.get(&format!("{instance}/rendered?window=2048,1,linear-exact"), "image/png").await;
     assert_eq!((png.status, png.kind()), (StatusCode::OK, "image/png"));
     assert!(png.body.starts_with(b"\x89PNG"));
+    let before = bench.archive.read_stats().derived;
+    let again = bench.get(&format!("{instance}/rendered?window=2048,1,linear-exact"), "image/png").await;
+    let after = bench.archive.read_stats().derived;
+    assert!(again.body == png.body && (after.hits, after.misses) == (before.hits + 1, before.misses), "drawn once");
+    let other = bench.get(&format!("{instance}/rendered?window=100,1,linear-exact"), "image/png").await;
+    assert!(other.body != png.body, "another window is another picture");
     for path in ["/studies/1.9.1", "/studies/1.9.1/series/1.9.1.1", instance, &format!("{instance}/frames/1")] {
         for what in ["rendered", "thumbnail"] {
             let jpeg = bench.get(&format!("{path}/{what}"), "").await;

@@ -313,7 +313,8 @@ mod tests {
             }],
         };
         let typed = serde_json::to_value(typed).unwrap();
-        let names: Vec<&String> = typed["series"][0].as_object().unwrap().keys().collect();
+        let mut names: Vec<&String> = typed["series"][0].as_object().unwrap().keys().collect();
+        names.sort();
         assert_eq!(names, ["body_part", "description", "images", "modality", "number", "series_uid"]);
     }
 }
