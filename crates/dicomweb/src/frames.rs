@@ -4,14 +4,13 @@ use crate::auth::Allowed;
 use crate::conditional::{Part, beyond, etag, not_modified, part, private_cache, strong_etag, unchanged};
 use crate::path::Target;
 use crate::wado::{self, Chunks, body, boundary, set, wanted};
-use crate::{Problem, Web, accept, json, media};
+use crate::{Problem, Web, accept, json, media, transcode};
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use mingying_archive::{Archive, ArchiveError, InstanceRef, ReadStudies};
-use mingying_dicom::render;
 
 /// Most frames named in one request.
 const MAX_FRAMES: usize = 20_000;
@@ -20,8 +19,16 @@ const MAX_FRAMES: usize = 20_000;
 #[derive(Debug, Clone, PartialEq)]
 struct Form {
     multipart: bool,
-    decoded: bool,
+    /// The transfer syntax that a codec makes; `None` where the frames leave as they are stored.
+    coded: Option<String>,
     content_type: String,
+}
+
+impl Form {
+    /// Whether each answer has the same bytes. Encoders may write the same image in other ones the next time.
+    fn is_steady(&self) -> bool {
+        self.coded.as_deref().is_none_or(|to| to == media::EXPLICIT_LE)
+    }
 }
 
 /// The numbers of the path, counted from 1 there and from 0 here.
@@ -58,38 +65,36 @@ fn choose(ranges: &[accept::MediaRange], instance: &InstanceRef, frames: usize) 
     let native = media::is_native(syntax);
     // Big-endian pixels leave little endian, which is what octet-stream means (PS3.18 8.7.3.5.1).
     let sent_as = if native { media::EXPLICIT_LE } else { syntax };
-    let as_stored = || format!("{stored_type}; transfer-syntax={sent_as}");
-    let as_native = || format!("application/octet-stream; transfer-syntax={}", media::EXPLICIT_LE);
+    let as_stored =
+        |multipart| Form { multipart, coded: None, content_type: format!("{stored_type}; transfer-syntax={sent_as}") };
+    let as_coded = |multipart, to: &str| Form {
+        multipart,
+        coded: Some(to.to_owned()),
+        content_type: format!("{}; transfer-syntax={to}", media::of_frame(to)),
+    };
     ranges.iter().find_map(|range| {
         let multipart = range.is_multipart() || range.covers("multipart/related");
         if !multipart && frames > 1 {
             return None;
         }
-        let syntax_asked = range.transfer_syntax();
-        let syntax_fits = syntax_asked.is_none_or(|asked| asked == "*" || asked == syntax || asked == sent_as);
-        let Some(part) = range.part_type().filter(|part| part != "*/*" && part != "*") else {
-            return syntax_fits.then(|| Form { multipart: true, decoded: false, content_type: as_stored() });
+        let asked = range.transfer_syntax();
+        let fits = asked.is_none_or(|asked| asked == "*" || asked == syntax || asked == sent_as);
+        // Native frames leave little endian or not at all.
+        let possible = |to: &&str| {
+            (*to == media::EXPLICIT_LE || !media::is_native(to)) && transcode::is_possible_frame(syntax, to)
         };
-        if part == "application/octet-stream" {
-            if native {
-                return syntax_fits.then(|| Form { multipart, decoded: false, content_type: as_native() });
-            }
-            if syntax_asked.is_some() && syntax_fits {
-                return Some(Form { multipart, decoded: false, content_type: as_stored() });
-            }
-            let plain = syntax_asked.is_none_or(|asked| asked == media::EXPLICIT_LE);
-            return (plain && render::can_decode(syntax)).then(|| Form {
-                multipart,
-                decoded: true,
-                content_type: as_native(),
-            });
+        let Some(part) = range.part_type().filter(|part| part != "*/*" && part != "*") else {
+            return if fits { Some(as_stored(true)) } else { asked.filter(possible).map(|to| as_coded(true, to)) };
+        };
+        let octets = part == "application/octet-stream";
+        let named =
+            |kind: &str| same_type(&part, kind) || part.strip_suffix("/*").is_some_and(|start| kind.starts_with(start));
+        // Compressed frames are octets only for who names their transfer syntax.
+        if fits && (named(stored_type) || (octets && asked.is_some())) {
+            return Some(as_stored(multipart));
         }
-        let kind = part.strip_suffix("/*").is_some_and(|kind| stored_type.starts_with(kind));
-        ((same_type(&part, stored_type) || kind) && syntax_fits).then(|| Form {
-            multipart,
-            decoded: false,
-            content_type: as_stored(),
-        })
+        let to = asked.filter(|asked| *asked != "*").or(octets.then_some(media::EXPLICIT_LE));
+        to.filter(possible).filter(|to| octets || named(media::of_frame(to))).map(|to| as_coded(multipart, to))
     })
 }
 
@@ -100,16 +105,14 @@ enum Pixels {
 }
 
 impl Pixels {
-    async fn of(web: &Web, instance: &InstanceRef, index: u32, decoded: bool) -> Result<Self, Problem> {
-        if decoded {
-            return Ok(Self::Made(web.renderers.decode(&web.archive, instance, index).await?));
-        }
-        if instance.transfer_syntax == media::EXPLICIT_BE && instance.bits_allocated == Some(16) {
-            let mut swapped = web.archive.frame_bytes(instance, index).await?.to_vec();
-            for pair in swapped.chunks_exact_mut(2) {
-                pair.reverse();
+    async fn of(web: &Web, instance: &InstanceRef, index: u32, coded: Option<&str>) -> Result<Self, Problem> {
+        let big_endian = instance.transfer_syntax == media::EXPLICIT_BE && instance.bits_allocated != Some(1);
+        match coded.or(big_endian.then_some(media::EXPLICIT_LE)) {
+            Some(media::EXPLICIT_LE) => {
+                return Ok(Self::Made(web.renderers.decode(&web.archive, instance, index).await?));
             }
-            return Ok(Self::Made(Bytes::from(swapped)));
+            Some(to) => return Ok(Self::Made(web.renderers.transcode(&web.archive, instance, index, to).await?.0)),
+            None => {}
         }
         Ok(match web.archive.frame_place(instance, index).await? {
             Some((at, len)) => Self::Stored { at, len },
@@ -164,21 +167,19 @@ async fn send(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let what = format!("{form:?} {frames:?}");
-    let etag =
-        if form.multipart { etag(std::slice::from_ref(&instance), &what) } else { strong_etag(&instance, &what) };
+    let part_of_it = !form.multipart && form.is_steady();
+    let etag = if part_of_it { strong_etag(&instance, &what) } else { etag(std::slice::from_ref(&instance), &what) };
     if not_modified(headers, &etag) {
         return Ok(unchanged(&etag));
     }
     let mut rest = frames.into_iter();
     let first = rest.next().ok_or_else(|| Problem::invalid("frames"))?;
-    let first = Pixels::of(web, &instance, first, form.decoded).await?;
+    let first = Pixels::of(web, &instance, first, form.coded.as_deref()).await?;
     let mut response = if form.multipart {
         several(web, instance, first, rest, &form)
     } else {
-        {
-            let part = part(headers, &etag, first.len());
-            one(web, &instance, first, &form, part)
-        }
+        let part = if part_of_it { part(headers, &etag, first.len()) } else { Part::Whole };
+        one(web, &instance, first, &form, part)
     };
     private_cache(response.headers_mut(), Some(&etag));
     Ok(response)
@@ -196,7 +197,7 @@ fn one(web: &Web, instance: &InstanceRef, frame: Pixels, form: &Form, part: Part
     let headers = response.headers_mut();
     set(headers, header::CONTENT_TYPE, &form.content_type);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static(if form.is_steady() { "bytes" } else { "none" }));
     if status == StatusCode::PARTIAL_CONTENT {
         set(headers, header::CONTENT_RANGE, &format!("bytes {from}-{}/{whole}", from + len - 1));
     }
@@ -215,12 +216,13 @@ fn several(web: &Web, instance: InstanceRef, first: Pixels, rest: std::vec::Into
     );
     let length = (rest.len() == 0).then(|| head.len() as u64 + first.len() + tail.len() as u64);
     let first = first.all(&web.archive, &instance);
-    let (web, decoded) = (web.clone(), form.decoded);
+    let (web, coded) = (web.clone(), form.coded.clone());
     let others = stream::iter(rest)
         .map(move |index| {
             let (web, instance, head) = (web.clone(), instance.clone(), next_head.clone());
+            let coded = coded.clone();
             async move {
-                let chunks = match Pixels::of(&web, &instance, index, decoded).await {
+                let chunks = match Pixels::of(&web, &instance, index, coded.as_deref()).await {
                     Ok(frame) => frame.all(&web.archive, &instance),
                     Err(_) => stream::once(async { Err(ArchiveError::Unreadable("frame")) }).boxed(),
                 };

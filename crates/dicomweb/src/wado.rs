@@ -6,7 +6,6 @@ use crate::qido::parameters;
 use crate::{Problem, Web, accept, transcode};
 
 pub(crate) use crate::conditional::{etag, not_modified, private_cache, unchanged};
-pub(crate) use crate::metadata::pixel_vr;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -63,28 +62,26 @@ pub(crate) fn read_range(archive: Archive, instance: InstanceRef, from: u64, len
     .boxed()
 }
 
-/// An object on its way out: in the stored form, or with another native encoding.
+/// An object on its way out: in the stored form, or in another transfer syntax.
 struct Outgoing {
     instance: InstanceRef,
     converted: Option<transcode::Converted>,
 }
 
 impl Outgoing {
-    fn len(&self) -> u64 {
+    /// Unknown where a codec is still to make it.
+    fn len(&self) -> Option<u64> {
         match &self.converted {
-            Some(converted) => converted.head.len() as u64 + converted.pixel_len,
-            None => u64::try_from(self.instance.size).unwrap_or(0),
+            Some(converted) => converted.len(),
+            None => Some(u64::try_from(self.instance.size).unwrap_or(0)),
         }
     }
 
     fn bytes(self, archive: Archive) -> Chunks {
         match self.converted {
-            Some(converted) => {
-                let pixels = read_range(archive, self.instance, converted.pixel_at, converted.pixel_len);
-                stream::once(async move { Ok(converted.head) }).chain(pixels).boxed()
-            }
+            Some(converted) => converted.bytes(archive, self.instance),
             None => {
-                let len = self.len();
+                let len = u64::try_from(self.instance.size).unwrap_or(0);
                 read_range(archive, self.instance, 0, len)
             }
         }
@@ -165,7 +162,9 @@ pub(crate) async fn retrieve(
         let len = outgoing.len();
         let mut response = (StatusCode::OK, body(outgoing.bytes(web.archive.clone()))).into_response();
         set(response.headers_mut(), header::CONTENT_TYPE, &format!("application/dicom; transfer-syntax={syntax}"));
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+        if let Some(len) = len {
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+        }
         response
     };
     private_cache(response.headers_mut(), Some(&etag));
@@ -175,7 +174,8 @@ pub(crate) async fn retrieve(
 async fn prepare(web: &Web, instance: InstanceRef, syntax: Option<&str>) -> Result<Outgoing, Problem> {
     let converted = match syntax {
         Some(wanted) if wanted != instance.transfer_syntax => {
-            Some(transcode::convert(&web.archive, &instance, wanted).await?.ok_or_else(Problem::not_acceptable)?)
+            let converted = transcode::convert(&web.archive, &web.renderers, &instance, wanted).await?;
+            Some(converted.ok_or_else(Problem::not_acceptable)?)
         }
         _ => None,
     };
@@ -279,7 +279,9 @@ mod tests {
         assert_eq!(pick("application/dicom", &both), None, "one part, two objects");
         let implicit = "multipart/related; type=\"application/dicom\"; transfer-syntax=1.2.840.10008.1.2";
         assert_eq!(pick(implicit, &ct), Some((true, Some(media::IMPLICIT_LE.to_owned()))));
-        assert_eq!(pick(implicit, &both), None, "no decoder in the way");
+        assert_eq!(pick(implicit, &both), Some((true, Some(media::IMPLICIT_LE.to_owned()))));
+        let film = [ct[0].clone(), stored("1.2.840.10008.1.2.4.102")];
+        assert_eq!(pick(implicit, &film), None, "no decoder for films");
         assert_eq!(pick("text/html", &ct), None);
         assert_eq!(pick("multipart/related; type=\"application/dicom+xml\"", &ct), None);
         assert_eq!(pick("text/html, application/dicom;q=0.1", &ct), Some((false, None)));

@@ -53,16 +53,16 @@ pub(crate) fn long(data: &[u8], at: usize) -> Option<u32> {
 fn planes(body: &[u8]) -> Result<(bool, Vec<u8>), Error> {
     let (&style, steps) = body.split_first().ok_or(DAMAGED)?;
     let guard = style >> 5;
-    let exponents: Vec<u8> = match style & 0x1f {
-        0 => steps.iter().map(|step| step >> 3).collect(),
-        2 => steps.chunks_exact(2).filter_map(|step| step.first()).map(|high| high >> 3).collect(),
+    let (reversible, exponents): (bool, Vec<u8>) = match style & 0x1f {
+        0 => (true, steps.iter().map(|step| step >> 3).collect()),
+        2 => (false, steps.chunks_exact(2).filter_map(|step| step.first()).map(|high| high >> 3).collect()),
         _ => return Err(Error::Unsupported("derived quantization")),
     };
     let planes: Vec<u8> = exponents.iter().map(|e| (guard + e).saturating_sub(1)).collect();
     if planes.iter().any(|p| *p > MAX_PLANES) {
         return Err(Error::Unsupported("dynamic range"));
     }
-    Ok((style & 0x1f == 0, planes))
+    Ok((reversible, planes))
 }
 
 impl Header {

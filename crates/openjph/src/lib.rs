@@ -89,6 +89,9 @@ pub fn levels(width: u32, height: u32) -> u8 {
 /// Encodes without loss, in RPCL order, one tile-part a resolution, TLM in front. `rgb`: the three components are red,
 /// green and blue, and are coded by the reversible color transform. `Error::Range` where a sample has more than
 /// `image.depth` bits.
+///
+/// The samples come back the same from every codestream, but version 0.9 of the library does not write the same
+/// codestream each time: whether it leaves out a code-block of zeros depends on memory that it does not clear.
 pub fn encode(image: &Image, rgb: bool, samples: &[u8]) -> Result<Vec<u8>, Error> {
     let shape = shape(image, image.depth, levels(image.width, image.height), rgb && image.components == 3);
     if shape.len() != Some(samples.len()) {

@@ -109,6 +109,18 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(decode(&coded[..coded.len() / 2], 300, 200, 1, 2), Err(Error::Damaged("cut short")));
 }
 
+/// Version 0.9 of the library writes past its buffer here.
+#[test]
+fn a_code_block_longer_than_its_tile_part_never_reaches_the_library() {
+    let (image, pixels) = ct();
+    let mut coded = encode(&image, false, &pixels).unwrap();
+    let last = coded.windows(4).rposition(|w| w == [0xff, 0x90, 0, 10]).unwrap();
+    let length = u32::from_be_bytes(coded[last + 6..last + 10].try_into().unwrap());
+    coded[last + 6..last + 10].copy_from_slice(&(length - 1).to_be_bytes());
+    coded.remove(last + length as usize - 1);
+    assert_eq!(decode(&coded, 300, 200, 1, 2), Err(Error::Damaged("packet")));
+}
+
 fn images() -> impl Strategy<Value = Image> {
     let side = || prop_oneof![1u32..300, 1u32..12];
     (side(), side(), prop_oneof![Just(1u8), Just(3)], 1u8..=16, any::<bool>(), any::<bool>()).prop_map(

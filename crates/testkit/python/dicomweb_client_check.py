@@ -2,7 +2,7 @@
 
     python dicomweb_client_check.py http://127.0.0.1:8080 TOKEN
 
-Exits 0 when every step answered as DICOMweb says. Needs dicomweb-client, pydicom, numpy, pillow.
+Exits 0 when every step answered as DICOMweb says. Needs dicomweb-client, pydicom, numpy, pillow, imagecodecs.
 """
 
 import gzip
@@ -13,13 +13,22 @@ import time
 import urllib.error
 import urllib.request
 
+import imagecodecs
 import numpy as np
 from dicomweb_client.api import DICOMwebClient
 from PIL import Image
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless, generate_uid
+from pydicom.encaps import generate_frames
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    generate_uid,
+)
 
 BASE, TOKEN = sys.argv[1].rstrip("/"), sys.argv[2]
 ROOT = BASE + "/dicom-web"
@@ -156,7 +165,15 @@ def convert():
     got = dcmread(io.BytesIO(body))
     assert status == 200 and got.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
     assert got.PixelData == ct[0].PixelData and got.PatientName == ct[0].PatientName
-    status, _, _ = call(path, accept=f"application/dicom; transfer-syntax={JPEGLSLossless}")
+    # OpenJPEG and CharLS decode what left compressed.
+    coded = {HTJ2KLosslessRPCL: imagecodecs.jpeg2k_decode, JPEGLSLossless: imagecodecs.jpegls_decode}
+    for syntax, decode in coded.items():
+        status, _, body = call(path, accept=f"application/dicom; transfer-syntax={syntax}")
+        got = dcmread(io.BytesIO(body))
+        assert status == 200 and got.file_meta.TransferSyntaxUID == syntax
+        frame = next(generate_frames(got.PixelData, number_of_frames=1))
+        assert decode(frame).tobytes() == ct[0].PixelData, syntax
+    status, _, _ = call(path, accept=f"application/dicom; transfer-syntax={JPEG2000Lossless}")
     assert status == 406, status
 
 

@@ -196,7 +196,7 @@ fn decode_with(
 }
 
 /// Encodes one frame without loss. `pixels` are native as `Decoded` has them, and `image` describes them so: its
-/// `planar` does not count.
+/// `planar` does not count. The pixels are what is reproduced; the bytes may differ from one call to the next.
 pub fn encode(transfer_syntax: &str, pixels: &[u8], image: &PixelDescription) -> Result<Encoded, CodecError> {
     let codec = codec(transfer_syntax).ok_or_else(|| CodecError::UnsupportedSyntax(transfer_syntax.to_owned()))?;
     image.check()?;
@@ -218,8 +218,13 @@ pub fn transcode(from: &str, to: &str, frame: &[u8], image: &PixelDescription) -
     encode(to, &decoded.bytes, &PixelDescription { photometric: decoded.photometric, planar: false, ..*image })
 }
 
-/// The resolutions in an HTJ2K frame and the prefix of its bytes that holds each, coarsest first; empty where the
-/// frame's order of packets gives none before the whole.
+/// Native pixels laid out as `image` says: plane by plane where it is planar. For who has the header and gets decoded
+/// frames apart from it.
+pub fn lay_out(pixels: Vec<u8>, image: &PixelDescription) -> Vec<u8> {
+    if image.planar && image.samples == 3 { native::planes(&pixels, image.word()) } else { pixels }
+}
+
+/// The resolutions in an HTJ2K frame and the prefix of its bytes that holds each, coarsest first.
 pub fn htj2k_resolutions(frame: &[u8]) -> Result<Vec<Resolution>, CodecError> {
     Ok(mingying_openjph::inspect(frame)?.resolutions)
 }

@@ -7,3 +7,4 @@ mod harness;
 mod metadata;
 mod objects;
 mod stow;
+mod transcode;
