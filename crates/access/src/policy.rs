@@ -61,6 +61,7 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("study.store", &[Tech, Machine]),
     ("study.link", &[Tech, Radiologist, Senior, Qc, Head]),
     ("quarantine.manage", &[Admin, Qc, Head]),
+    ("study.delete", &[Qc, Head]),
     ("reading.read", &[Trainee, Radiologist, Senior, Expert, Qc, Head]),
     // The registrar hands out printed reports.
     ("report.read", &[Registrar, Trainee, Radiologist, Senior, Expert, Clinician, Qc, Head]),

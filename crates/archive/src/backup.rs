@@ -2,10 +2,14 @@
 //!
 //! The database is copied first, the packs after it. Packs only grow and are the log of the index, so packs that were
 //! copied later always cover the rows that were copied earlier; what they hold beyond them is replayed on restore.
+//!
+//! A backup into the folder of an earlier one copies the tables anew, but of the packs only what is new. At every
+//! moment the manifest tells of a whole backup: tables go into a folder of their own, packs are only added to, and a
+//! pack's file may be longer than the manifest says. What the new manifest does not name goes last.
 
 use crate::record::hex;
 use crate::{Archive, ArchiveError, Replayed, Settings};
-use mingying_blob::{BlobError, Blobs};
+use mingying_blob::{BlobError, Blobs, PackInfo};
 use mingying_db::{Db, DumpError};
 use mingying_kernel::{Coded, ErrorKind, SharedClock, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -15,6 +19,9 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 const MANIFEST: &str = "manifest.json";
+const UNFINISHED: &str = "manifest.part";
+/// What whoever calls for a backup may put beside it.
+const BESIDE: [&str; 1] = ["secret.key"];
 const FORMAT: u32 = 1;
 
 /// What a backup holds. Written last: a folder without it is no backup.
@@ -25,10 +32,24 @@ pub struct Manifest {
     pub made_at: Timestamp,
     pub migrations: Vec<String>,
     pub rows: u64,
+    /// The folder with the tables.
+    #[serde(default = "first_tables")]
+    pub tables: String,
     pub files: Vec<ManifestFile>,
 }
 
-/// A file of a backup; `path` is relative to its folder.
+fn first_tables() -> String {
+    "db".to_owned()
+}
+
+/// A backup that was made, and how many bytes of packs were new in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackedUp {
+    pub manifest: Manifest,
+    pub copied: u64,
+}
+
+/// A file of a backup; `path` is relative to its folder. Of a pack's file the first `size` bytes count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestFile {
     pub path: String,
@@ -47,7 +68,8 @@ pub struct Restored {
 /// Why a backup or a restore failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// Backups go into a new or empty folder, restores into an empty system: nothing is ever overwritten.
+    /// Backups go into a new or empty folder or that of an earlier backup of the same store, restores into an empty
+    /// system: nothing else is ever overwritten.
     #[error("target is not empty: {0}")]
     NotEmpty(PathBuf),
     /// The folder has no manifest, or one of another format.
@@ -103,24 +125,39 @@ impl Coded for BackupError {
 }
 
 impl Archive {
-    /// Copies database and packs, online and consistent, into the new or empty folder `dir`.
-    pub async fn backup(&self, dir: &Path) -> Result<Manifest, BackupError> {
-        let (tables, packs) = (dir.join("db"), dir.join("packs"));
-        if dir.exists() && std::fs::read_dir(dir)?.next().is_some() {
-            return Err(BackupError::NotEmpty(dir.to_owned()));
-        }
-        std::fs::create_dir_all(&tables)?;
+    /// Copies database and packs, online and consistent, into a folder that is new or empty or holds an earlier backup
+    /// of this store, which it then takes the place of.
+    pub async fn backup(&self, dir: &Path) -> Result<BackedUp, BackupError> {
+        let before = self.earlier_backup(dir).await?;
+        let packs = dir.join("packs");
         std::fs::create_dir_all(&packs)?;
+        // What an interrupted backup left.
+        for name in names_in(dir)?.into_iter().filter(|name| is_tables(name)) {
+            if before.as_ref().is_none_or(|before| before.tables != name) {
+                std::fs::remove_dir_all(dir.join(name))?;
+            }
+        }
+        let mut tables_name = format!("db-{}", self.clock().now().as_micros());
+        while dir.join(&tables_name).exists() {
+            tables_name.push('0');
+        }
+        let tables = dir.join(&tables_name);
+        std::fs::create_dir(&tables)?;
+        let _packs_stay = self.packs_stay().read().await;
         let dumped = self.db().dump(&tables).await?;
         let mut files = Vec::new();
         for table in &dumped {
-            files.push(file_of(dir, &format!("db/{}.jsonl", table.name)).await?);
+            files.push(file_of(dir, &format!("{tables_name}/{}.jsonl", table.name)).await?);
         }
+        let mut copied = 0;
         for pack in self.blobs().packs() {
             let name = self.blobs().pack_path(pack.id);
             let Some(name) = name.file_name().and_then(|name| name.to_str()) else { continue };
-            let sha256 = self.blobs().copy_pack(pack, &packs.join(name)).await?;
-            files.push(ManifestFile { path: format!("packs/{name}"), size: pack.len, sha256: hex(&sha256) });
+            let path = format!("packs/{name}");
+            let known = before.as_ref().and_then(|before| before.files.iter().find(|file| file.path == path));
+            let (sha256, new) = self.copy_pack(pack, &packs.join(name), known).await?;
+            copied += new;
+            files.push(ManifestFile { path, size: pack.len, sha256 });
         }
         let manifest = Manifest {
             format: FORMAT,
@@ -128,18 +165,110 @@ impl Archive {
             made_at: self.clock().now(),
             migrations: Db::known_migrations().into_iter().map(str::to_owned).collect(),
             rows: dumped.iter().map(|table| table.rows).sum(),
+            tables: tables_name,
             files,
         };
+        for folder in [&tables, &packs] {
+            File::open(folder)?.sync_all()?;
+        }
         let text = serde_json::to_vec_pretty(&manifest).map_err(io::Error::other)?;
-        let unfinished = dir.join("manifest.part");
+        let unfinished = dir.join(UNFINISHED);
         std::fs::write(&unfinished, text)?;
         File::open(&unfinished)?.sync_all()?;
         std::fs::rename(&unfinished, dir.join(MANIFEST))?;
-        for folder in [&tables, &packs, &dir.to_owned()] {
-            File::open(folder)?.sync_all()?;
+        File::open(dir)?.sync_all()?;
+        self.tidy(dir, &manifest)?;
+        Ok(BackedUp { manifest, copied })
+    }
+
+    /// The backup that the folder holds, if any. `NotEmpty` when it holds anything else, or the backup of another store.
+    async fn earlier_backup(&self, dir: &Path) -> Result<Option<Manifest>, BackupError> {
+        if !dir.exists() {
+            return Ok(None);
+        }
+        let names = names_in(dir)?;
+        let ours = |name: &String| {
+            is_tables(name)
+                || [MANIFEST, UNFINISHED, "packs"].contains(&name.as_str())
+                || BESIDE.contains(&name.as_str())
+        };
+        if !names.iter().all(ours) {
+            return Err(BackupError::NotEmpty(dir.to_owned()));
+        }
+        let manifest = match std::fs::read(dir.join(MANIFEST)) {
+            Ok(text) => Some(read_manifest(&text)?),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(e.into()),
+        };
+        let packs: Vec<u64> = match dir.join("packs").exists() {
+            true => names_in(&dir.join("packs"))?.iter().filter_map(|name| pack_of(name)).collect(),
+            false => Vec::new(),
+        };
+        let removed = crate::store::removed_packs(self.db()).await?;
+        let here = self.blobs().packs();
+        let mine = |pack: &u64| removed.contains(pack) || here.iter().any(|there| there.id == *pack);
+        if !packs.is_empty() && !packs.iter().any(mine) {
+            return Err(BackupError::NotEmpty(dir.to_owned()));
         }
         Ok(manifest)
     }
+
+    /// Brings the copy of a pack up to date: its hash, and how many bytes were new.
+    async fn copy_pack(
+        &self,
+        pack: PackInfo,
+        to: &Path,
+        known: Option<&ManifestFile>,
+    ) -> Result<(String, u64), BackupError> {
+        let there = std::fs::metadata(to).map_or(0, |file| file.len());
+        if let Some(known) = known.filter(|known| there >= known.size && known.size <= pack.len) {
+            if known.size == pack.len {
+                return Ok((known.sha256.clone(), 0));
+            }
+            let (file, size) = (to.to_owned(), known.size);
+            let before = blocking(move || hash_front(&file, size)).await?;
+            if hex(&before.clone().finalize()) == known.sha256 {
+                let sha256 = self.blobs().copy_pack(pack, to, size, before).await?;
+                return Ok((hex(&sha256), pack.len - size));
+            }
+            tracing::warn!(pack = pack.id, "the backup of a pack is damaged and is copied anew");
+        }
+        let unfinished = to.with_extension("part");
+        let sha256 = self.blobs().copy_pack(pack, &unfinished, 0, Sha256::new()).await?;
+        std::fs::rename(&unfinished, to)?;
+        Ok((hex(&sha256), pack.len))
+    }
+
+    /// Removes what the manifest does not name.
+    fn tidy(&self, dir: &Path, manifest: &Manifest) -> Result<(), BackupError> {
+        for name in names_in(dir)?.into_iter().filter(|name| is_tables(name) && *name != manifest.tables) {
+            std::fs::remove_dir_all(dir.join(name))?;
+        }
+        for name in names_in(&dir.join("packs"))? {
+            let path = format!("packs/{name}");
+            if manifest.files.iter().all(|file| file.path != path) {
+                std::fs::remove_file(dir.join(path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn names_in(dir: &Path) -> io::Result<Vec<String>> {
+    std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+fn is_tables(name: &str) -> bool {
+    name == "db" || name.starts_with("db-")
+}
+
+/// A pack's file may have grown since: a later backup was interrupted.
+fn is_pack(path: &str) -> bool {
+    path.strip_prefix("packs/").is_some_and(|name| pack_of(name).is_some())
+}
+
+fn pack_of(name: &str) -> Option<u64> {
+    u64::from_str_radix(name.strip_suffix(".pack")?, 16).ok()
 }
 
 async fn file_of(dir: &Path, path: &str) -> Result<ManifestFile, BackupError> {
@@ -149,16 +278,20 @@ async fn file_of(dir: &Path, path: &str) -> Result<ManifestFile, BackupError> {
 }
 
 fn hash_file(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
+    let size = File::open(path)?.metadata()?.len();
+    Ok((size, hex(&hash_front(path, size)?.finalize())))
+}
+
+/// Hashes the first `size` bytes of a file, or all there are.
+fn hash_front(path: &Path, size: u64) -> io::Result<Sha256> {
+    let mut file = File::open(path)?.take(size);
     let mut sha = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
-    let mut size = 0;
     loop {
         let n = file.read(&mut buffer)?;
         if n == 0 {
-            return Ok((size, hex(&sha.finalize())));
+            return Ok(sha);
         }
-        size += n as u64;
         sha.update(buffer.get(..n).unwrap_or_default());
     }
 }
@@ -167,21 +300,28 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
+fn read_manifest(text: &[u8]) -> Result<Manifest, BackupError> {
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|_| BackupError::NotABackup)?;
+    let inside = |path: &str| Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+    let sound = manifest.format == FORMAT && is_tables(&manifest.tables) && inside(&manifest.tables);
+    if sound && manifest.files.iter().all(|file| inside(&file.path)) {
+        Ok(manifest)
+    } else {
+        Err(BackupError::NotABackup)
+    }
+}
+
 /// Reads the manifest of a backup and checks every file against it.
 pub async fn verify_backup(dir: &Path) -> Result<Manifest, BackupError> {
-    let text = std::fs::read(dir.join(MANIFEST)).map_err(|_| BackupError::NotABackup)?;
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| BackupError::NotABackup)?;
-    if manifest.format != FORMAT {
-        return Err(BackupError::NotABackup);
-    }
+    let manifest = read_manifest(&std::fs::read(dir.join(MANIFEST)).map_err(|_| BackupError::NotABackup)?)?;
     for file in &manifest.files {
-        let path = PathBuf::from(&file.path);
-        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(BackupError::NotABackup);
-        }
-        let full = dir.join(path);
-        match blocking(move || hash_file(&full)).await {
-            Ok((size, sha256)) if size == file.size && sha256 == file.sha256 => {}
+        let (full, size) = (dir.join(&file.path), file.size);
+        let checked =
+            blocking(move || Ok((File::open(&full)?.metadata()?.len(), hex(&hash_front(&full, size)?.finalize()))))
+                .await;
+        match checked {
+            Ok((there, sha256))
+                if (there == size || (there > size && is_pack(&file.path))) && sha256 == file.sha256 => {}
             Ok(_) => return Err(BackupError::Damaged(file.path.clone())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(BackupError::Damaged(file.path.clone())),
             Err(e) => return Err(e.into()),
@@ -214,15 +354,16 @@ pub async fn restore(
     std::fs::create_dir_all(&packs)?;
     for file in &manifest.files {
         let Some(name) = file.path.strip_prefix("packs/") else { continue };
-        let (from, to) = (dir.join(&file.path), packs.join(name));
+        let (from, to, size) = (dir.join(&file.path), packs.join(name), file.size);
         blocking(move || {
-            std::fs::copy(from, &to)?;
-            File::open(&to)?.sync_all()
+            let mut out = File::create_new(&to)?;
+            io::copy(&mut File::open(from)?.take(size), &mut out)?;
+            out.sync_all()
         })
         .await?;
     }
     File::open(&packs)?.sync_all()?;
-    let tables = db.load(&dir.join("db")).await?;
+    let tables = db.load(&dir.join(&manifest.tables)).await?;
     let blobs = Blobs::open(blob_dir, mingying_blob::Settings::default())?;
     let archive = Archive::open(db.clone(), blobs, clock, settings).await?;
     let replayed = archive.replayed();

@@ -12,6 +12,8 @@ mod aside;
 mod attributes;
 mod backup;
 mod commit;
+mod compact;
+mod delete;
 mod derived;
 mod describe;
 mod error;
@@ -19,7 +21,10 @@ mod fragments;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod header;
+mod house;
+mod indexer;
 mod ingest;
+mod log;
 mod model;
 mod names;
 mod packed;
@@ -28,22 +33,28 @@ mod read;
 mod recent;
 mod record;
 mod replay;
+mod scrub;
 mod store;
+mod tell;
 
 pub use attributes::Attributes;
-pub use backup::{BackupError, Manifest, ManifestFile, Restored, restore, verify_backup};
+pub use backup::{BackedUp, BackupError, Manifest, ManifestFile, Restored, restore, verify_backup};
+pub use compact::Compacted;
+pub use delete::Target;
 pub use derived::{DerivedStats, Fingerprint};
 pub use error::ArchiveError;
+pub use house::Housekeeping;
 pub use ingest::Receiving;
 pub use mingying_dicom::PersonName;
 pub use model::{
-    FileMeta, Ingested, InstanceRef, InstanceRow, Origin, Owner, Page, Quarantined, SeriesRow, Stats, StudyRow,
-    Verified,
+    Damaged, Deletion, DeletionState, FileMeta, Ingested, InstanceRef, InstanceRow, Origin, Owner, Page, Quarantined,
+    Reason, SeriesRow, Stats, StudyRow, Verified,
 };
 pub use packed::{Packed, gzip};
 pub use query::{Level, Query};
 pub use read::ReadStats;
 pub use replay::{Replayed, rebuild};
+pub use scrub::{Scrubbed, damage_waiting};
 
 use commit::Commit;
 use mingying_blob::Blobs;
@@ -51,8 +62,9 @@ use mingying_db::Db;
 use mingying_kernel::{Actor, Ctx, OrgId, Permit, Policy, Scope, SharedClock};
 use query::Cursor;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{RwLock, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 mingying_kernel::action! {
@@ -62,6 +74,8 @@ mingying_kernel::action! {
     ReadStudies = "study.read",
     /// Sees, retries and deletes quarantined objects.
     ManageQuarantine = "quarantine.manage",
+    /// Deletes studies, series and instances, and takes that back.
+    DeleteStudies = "study.delete",
 }
 
 /// How the archive behaves.
@@ -77,12 +91,21 @@ pub struct Settings {
     pub derived: Option<PathBuf>,
     /// Bound of that folder, bytes.
     pub max_derived: u64,
+    /// The background check, healing, compaction.
+    pub house: Housekeeping,
 }
 
 impl Settings {
     pub fn new(org: OrgId) -> Self {
         let owner = Owner { org, campus: String::new(), department: String::new() };
-        Self { owner, max_object: 8 << 30, max_batch: 256, derived: None, max_derived: 1 << 30 }
+        Self {
+            owner,
+            max_object: 8 << 30,
+            max_batch: 256,
+            derived: None,
+            max_derived: 1 << 30,
+            house: Housekeeping::default(),
+        }
     }
 }
 
@@ -102,6 +125,10 @@ struct Inner {
     tasks: Mutex<Vec<JoinHandle<()>>>,
     frame_indexes: read::FrameIndexes,
     recent: recent::RecentSeries,
+    /// Counts objects that were handed to the committer.
+    arrivals: AtomicU64,
+    /// Held for reading while a backup needs that no pack is removed.
+    packs_stay: RwLock<()>,
     derived: derived::Derived,
 }
 
@@ -134,6 +161,8 @@ impl Archive {
             tasks: Mutex::new(tasks),
             frame_indexes: read::FrameIndexes::default(),
             recent: recent::RecentSeries::default(),
+            arrivals: AtomicU64::new(0),
+            packs_stay: RwLock::new(()),
             derived,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -250,6 +279,9 @@ impl Archive {
     }
 
     pub(crate) async fn submit(&self, commit: Commit) -> Result<(), ArchiveError> {
+        if let Commit::Object(_) = &commit {
+            self.inner.arrivals.fetch_add(1, Ordering::Relaxed);
+        }
         let queue = self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         queue.ok_or(ArchiveError::Closed)?.send(commit).await.map_err(|_| ArchiveError::Closed)
     }
@@ -276,6 +308,14 @@ impl Archive {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.inner.arrivals.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn packs_stay(&self) -> &RwLock<()> {
+        &self.inner.packs_stay
     }
 
     pub(crate) fn recent(&self) -> &recent::RecentSeries {

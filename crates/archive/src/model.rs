@@ -176,6 +176,89 @@ pub struct Quarantined {
     pub study_uid: String,
 }
 
+/// Why something is deleted: the rejection notes of IHE IOCM (PS3.16 CID 7011), and what they do not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// (113001, DCM, "Rejected for Quality Reasons")
+    Quality,
+    /// (113037, DCM, "Rejected for Patient Safety Reasons")
+    PatientSafety,
+    /// (113038, DCM, "Incorrect Modality Worklist Entry")
+    IncorrectWorklistEntry,
+    /// (113039, DCM, "Data Retention Policy Expired")
+    RetentionExpired,
+    /// The note says.
+    Other,
+}
+
+impl Reason {
+    const ALL: [Self; 5] =
+        [Self::Quality, Self::PatientSafety, Self::IncorrectWorklistEntry, Self::RetentionExpired, Self::Other];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quality => "quality",
+            Self::PatientSafety => "patient_safety",
+            Self::IncorrectWorklistEntry => "incorrect_worklist_entry",
+            Self::RetentionExpired => "retention_expired",
+            Self::Other => "other",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
+/// What became of a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletionState {
+    /// The bytes are kept, and it can be taken back.
+    Deleted,
+    /// It was taken back.
+    Restored,
+    /// It can no longer be taken back; compaction removes the bytes.
+    Purged,
+}
+
+impl DeletionState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Restored => "restored",
+            Self::Purged => "purged",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Deleted, Self::Restored, Self::Purged].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A study, series or instance that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    pub id: i64,
+    pub study_uid: String,
+    /// Empty: the whole study.
+    pub series_uid: String,
+    /// Empty: the whole series or study.
+    pub sop_uid: String,
+    pub patient_id: String,
+    pub accession: String,
+    pub study_date: String,
+    pub reason: Reason,
+    pub note: String,
+    pub actor_id: String,
+    pub deleted_at: Timestamp,
+    /// What was served until then.
+    pub instances: i64,
+    /// Bytes of these instances.
+    pub size: i64,
+    pub state: DeletionState,
+}
+
 /// Figures for the status page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
@@ -186,6 +269,8 @@ pub struct Stats {
     pub size: i64,
     pub duplicates: i64,
     pub quarantined: i64,
+    /// Damaged places in packs that wait for a sound copy.
+    pub damaged: i64,
     pub packs: u64,
     pub pack_bytes: u64,
     pub free_bytes: u64,
@@ -205,6 +290,24 @@ pub struct Verified {
     pub damaged: u64,
     /// Blobs without a row: written, never acknowledged.
     pub orphans: u64,
+    /// Objects whose record was damaged or missing and is whole again, from a replica.
+    pub healed: u64,
+}
+
+/// A place in a pack whose bytes are not what was written there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    pub pack: u64,
+    pub from: u64,
+    pub to: u64,
+    /// The whole pack is not there.
+    pub missing: bool,
+    /// SOP instance UID of the object there, when a row tells.
+    pub name: String,
+    /// `found`; `healed`: a sound copy took its place; `unused`: nothing needs these bytes.
+    pub state: String,
+    pub found_at: Timestamp,
+    pub settled_at: Option<Timestamp>,
 }
 
 impl Verified {

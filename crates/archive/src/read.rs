@@ -11,7 +11,7 @@ use crate::store;
 use crate::{Archive, ArchiveError, ReadStudies};
 use bytes::{Bytes, BytesMut};
 use dicom_object::InMemDicomObject;
-use mingying_blob::{BlobError, Blobs};
+use mingying_blob::{BlobError, Blobs, Location};
 use mingying_dicom::Limits;
 use mingying_kernel::{Permit, Timestamp};
 use std::collections::HashMap;
@@ -129,7 +129,37 @@ impl Archive {
     /// `len` bytes at `offset` of the object's Part 10 file; fewer at its end. The whole file is `0..size`; the data
     /// set as received is `head_len..size`.
     pub async fn read(&self, instance: &InstanceRef, offset: u64, len: u64) -> Result<Bytes, ArchiveError> {
-        Ok(self.blobs().read(instance.location, offset, len).await?)
+        match self.blobs().read(instance.location, offset, len).await {
+            Err(BlobError::NotFound) => Ok(self.blobs().read(self.place_now(instance).await?, offset, len).await?),
+            read => Ok(read?),
+        }
+    }
+
+    /// Where an instance lies now: its pack was compacted since its row was read.
+    async fn place_now(&self, instance: &InstanceRef) -> Result<Location, ArchiveError> {
+        Ok(store::place_of(self.db(), instance.key).await?)
+    }
+
+    /// Does something that reads instances on a thread which may block; once more when their packs were compacted
+    /// meanwhile.
+    async fn with_places<T: Send + 'static>(
+        &self,
+        instances: &[InstanceRef],
+        work: impl Fn(&Blobs, &[InstanceRef]) -> Result<T, ArchiveError> + Clone + Send + 'static,
+    ) -> Result<T, ArchiveError> {
+        let (blobs, mut instances) = (self.blobs().clone(), instances.to_vec());
+        for last in [false, true] {
+            let (blobs, work, these) = (blobs.clone(), work.clone(), instances.clone());
+            let done = tokio::task::spawn_blocking(move || work(&blobs, &these)).await;
+            match done.map_err(|_| ArchiveError::Closed)? {
+                Err(ArchiveError::Blob(BlobError::NotFound)) if !last => {}
+                done => return done,
+            }
+            for instance in &mut instances {
+                instance.location = self.place_now(instance).await?;
+            }
+        }
+        Err(ArchiveError::NotFound)
     }
 
     /// Where a frame (from 0) lies as one piece in the object's file: offset and length. `None` where its bytes must be
@@ -194,18 +224,19 @@ impl Archive {
         }
         let head_len = instance.head_len as u64;
         if instance.frames == 1 {
-            let (blobs, instance) = (self.blobs().clone(), instance.clone());
-            return tokio::task::spawn_blocking(move || all_fragments(&blobs, &instance))
-                .await
-                .map_err(|_| ArchiveError::Closed)?;
+            let one = std::slice::from_ref(instance);
+            return self.with_places(one, |blobs, these| all_fragments(blobs, first(these)?)).await;
         }
         let index = self.frame_index(instance).await?;
         let fragments = index.frame(frame).ok_or(ArchiveError::NoSuchFrame)?;
         if let [Fragment { at, len }] = fragments {
             return self.read(instance, head_len + at, u64::from(*len)).await;
         }
-        let wanted = fragments.iter().map(|f| (instance.location, head_len + f.at, u64::from(f.len))).collect();
-        Ok(join(&self.blobs().read_many(wanted).await?))
+        let wanted = |location| fragments.iter().map(|f| (location, head_len + f.at, u64::from(f.len))).collect();
+        Ok(join(&match self.blobs().read_many(wanted(instance.location)).await {
+            Err(BlobError::NotFound) => self.blobs().read_many(wanted(self.place_now(instance).await?)).await?,
+            read => read?,
+        }))
     }
 
     /// As `frame_bytes`, in pieces of a moderate length: for sending on.
@@ -231,20 +262,16 @@ impl Archive {
 
     /// The headers of many instances in the order given: one trip to the disk for all.
     pub async fn headers(&self, instances: &[InstanceRef]) -> Result<Vec<InMemDicomObject>, ArchiveError> {
-        let (blobs, instances) = (self.blobs().clone(), instances.to_vec());
-        tokio::task::spawn_blocking(move || {
-            instances.iter().map(|instance| parse(&header_bytes(&blobs, instance)?, instance)).collect()
+        self.with_places(instances, |blobs, these| {
+            these.iter().map(|instance| parse(&header_bytes(blobs, instance)?, instance)).collect()
         })
         .await
-        .map_err(|_| ArchiveError::Closed)?
     }
 
     /// The bytes of the data set up to Pixel Data, in the stored transfer syntax (deflated ones inflated).
     pub async fn header_bytes(&self, instance: &InstanceRef) -> Result<Bytes, ArchiveError> {
-        let (blobs, instance) = (self.blobs().clone(), instance.clone());
-        tokio::task::spawn_blocking(move || header_bytes(&blobs, &instance).map(Bytes::from))
-            .await
-            .map_err(|_| ArchiveError::Closed)?
+        let one = std::slice::from_ref(instance);
+        self.with_places(one, |blobs, these| header_bytes(blobs, first(these)?)).await
     }
 
     async fn inflated(&self, instance: &InstanceRef) -> Result<Vec<u8>, ArchiveError> {
@@ -256,6 +283,10 @@ impl Archive {
             .map_err(|_| ArchiveError::Unreadable("deflated data set"))?;
         Ok(whole)
     }
+}
+
+fn first(instances: &[InstanceRef]) -> Result<&InstanceRef, ArchiveError> {
+    instances.first().ok_or(ArchiveError::NotFound)
 }
 
 /// Offset in the file and length of a frame of native pixels.
@@ -305,7 +336,7 @@ fn all_fragments(blobs: &Blobs, instance: &InstanceRef) -> Result<Bytes, Archive
             if part.len() as u64 != len {
                 return Err(ArchiveError::Blob(BlobError::Corrupt("fragment")));
             }
-            parts.push(Bytes::from(part));
+            parts.push(part);
         }
         table = false;
         at += 8 + len;
@@ -320,7 +351,7 @@ fn all_fragments(blobs: &Blobs, instance: &InstanceRef) -> Result<Bytes, Archive
     }
 }
 
-fn header_bytes(blobs: &Blobs, instance: &InstanceRef) -> Result<Vec<u8>, ArchiveError> {
+fn header_bytes(blobs: &Blobs, instance: &InstanceRef) -> Result<Bytes, ArchiveError> {
     let head = instance.head_len as u64;
     let len = (instance.header_end as u64).saturating_sub(head);
     if len > MAX_HEADER {
@@ -329,7 +360,7 @@ fn header_bytes(blobs: &Blobs, instance: &InstanceRef) -> Result<Vec<u8>, Archiv
     if deflated(instance) {
         let bytes = blobs.read_blocking(instance.location, head, instance.size as u64)?;
         let (whole, _) = inflate(&*bytes, len).map_err(|_| ArchiveError::Unreadable("deflated data set"))?;
-        return Ok(whole);
+        return Ok(whole.into());
     }
     Ok(blobs.read_blocking(instance.location, head, len)?)
 }

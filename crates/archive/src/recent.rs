@@ -120,6 +120,15 @@ impl RecentSeries {
         state.forget_old(now);
     }
 
+    /// Forgets the series of a study, of which something was deleted.
+    pub fn forget(&self, study_uid: &str) {
+        let mut state = self.lock();
+        let series = std::mem::take(&mut state.series);
+        let (gone, kept): (HashMap<_, _>, _) = series.into_iter().partition(|((study, _), _)| study == study_uid);
+        state.series = kept;
+        state.instances -= gone.values().map(|series| series.by_sop.len()).sum::<usize>();
+    }
+
     /// Rows found here, and rows looked for in vain.
     pub fn counts(&self) -> (u64, u64) {
         let state = self.lock();
@@ -194,5 +203,9 @@ mod tests {
         assert_eq!(recent.lock().instances, 1, "what is old goes");
         recent.put("1", "x", OrgId::new(), vec![row(1), row(2)], NOW.plus(MOMENT * 2));
         assert_eq!(recent.lock().instances, 2);
+        recent.put("2", "x", OrgId::new(), vec![row(3)], NOW.plus(MOMENT * 2));
+        recent.forget("1");
+        assert_eq!(recent.lock().instances, 1, "of the other study");
+        assert!(recent.find(Scope::All, "1", "x", "3.1", NOW.plus(MOMENT * 2)).is_none());
     }
 }

@@ -1,19 +1,21 @@
 //! From the packs into the index: what a power cut took from the database, or all of it into an empty one.
+//!
+//! The log is read in the order of addresses, which is the order in which its records were first written. A copy that
+//! compaction or healing made stands at the address of its original, so that a rebuilt index does not depend on what
+//! was compacted when.
 
 use crate::ArchiveError;
-use crate::commit::{tell_aside, tell_stored};
-use crate::header::Defect;
+use crate::log::{BATCH, Logged, Said, Step, Telling, apply, apply_moves, apply_objects, context_of, said};
 use crate::model::Owner;
-use crate::record::{Arrived, Place, RelinkMeta, TombstoneMeta, arrived, describe_stored, unhex};
-use crate::store::{self, Keys, Outcome};
+use crate::record::{Address, Arrived, TombstoneMeta};
+use crate::store::{self, Keys};
+use crate::tell::tell_stored;
 use mingying_access::audit;
-use mingying_blob::{Blobs, Found, Kind};
-use mingying_db::{Db, DbError, Tx};
+use mingying_blob::{Blobs, Depth, Kind, Location};
+use mingying_db::Db;
 use mingying_events::payload::archive::InstancesStored;
 use mingying_kernel::{Ctx, OrgId};
-
-/// Records of one transaction.
-const BATCH: usize = 256;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a replay did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,22 +24,6 @@ pub struct Replayed {
     pub records: u64,
     /// Records that were damaged or not ours to read.
     pub skipped: u64,
-}
-
-/// Who tells of what is replayed, if anybody: a rebuild must not tell a second time what was told long ago.
-#[derive(Clone, Copy)]
-struct Telling<'a> {
-    ctx: &'a Ctx,
-    silent: bool,
-}
-
-/// A record that the index takes.
-enum Step {
-    Object(Box<Arrived>),
-    Tombstone(TombstoneMeta),
-    /// A quarantined object that was indexed later.
-    Relink(Box<Arrived>),
-    Unknown,
 }
 
 /// Makes the archive's tables again from the packs alone, in place of what they hold. Nothing may use the archive
@@ -76,183 +62,202 @@ async fn replay_as(
     ctx: &Ctx,
     adopt: &(dyn Fn(&mut Owner) + Sync),
 ) -> Result<Replayed, ArchiveError> {
+    // A power cut may have brought back the file of a pack that was removed.
+    for pack in store::removed_packs(db).await? {
+        if blobs.packs().iter().any(|there| there.id == pack) {
+            blobs.remove(pack).await?;
+        }
+    }
     let telling = Telling { ctx, silent: store::is_rebuilding(db).await? };
     let checkpoints = store::checkpoints(db).await?;
-    let mut done = Replayed::default();
-    let mut keys = Keys::in_blocks_of(1024);
-    for pack in blobs.packs() {
-        let from = checkpoints.get(&pack.id).copied().unwrap_or(0);
-        blobs.settle(pack.id, from).await?;
-        let mut at = from;
-        let mut end = from;
-        loop {
-            let scan = blobs.scan(pack.id, at, BATCH).await?;
-            done.skipped += scan.damaged.len() as u64;
-            done.records += scan.records.len() as u64;
-            end = end.max(scan.end);
-            if !scan.records.is_empty() {
-                let reader = blobs.clone();
-                let mut steps = tokio::task::spawn_blocking(move || {
-                    scan.records.iter().map(|found| step(&reader, found)).collect::<Vec<_>>()
-                })
-                .await
-                .map_err(|_| ArchiveError::Closed)?;
-                done.skipped += steps.iter().filter(|step| matches!(step, Step::Unknown)).count() as u64;
-                for step in &mut steps {
-                    if let Step::Object(item) | Step::Relink(item) = step {
-                        adopt(&mut item.meta.owner);
-                    }
-                }
-                apply_all(db, &mut keys, telling, steps, pack.id, end).await?;
-            }
-            match scan.next {
-                Some(next) => at = next,
-                None => break,
-            }
-        }
-        blobs.resume(pack.id, end).await?;
+    let mut walk = Walk { db, blobs, telling, adopt, keys: Keys::in_blocks_of(1024), done: Replayed::default() };
+    let copies = walk.new_copies(&checkpoints).await?;
+    let present: BTreeMap<u64, u64> = blobs.packs().into_iter().map(|pack| (pack.id, pack.len)).collect();
+    let packs: BTreeSet<u64> = present.keys().copied().chain(copies.keys().map(|address| address.pack)).collect();
+    for pack in packs {
+        let from = checkpoints.get(&pack).copied().unwrap_or(0);
+        let own = |range: std::ops::Range<u64>| {
+            let at = |record| Address { pack, record };
+            copies.range(at(range.start)..at(range.end)).map(|(address, places)| (*address, places.clone()))
+        };
+        // What is indexed already has only changed its place.
+        walk.move_all(own(0..from).collect()).await?;
+        walk.pack(pack, from, present.contains_key(&pack), own(from..u64::MAX).collect()).await?;
     }
     if telling.silent {
         store::end_rebuild(db).await?;
     } else {
         tell_lost(db, ctx).await?;
     }
-    Ok(done)
+    Ok(walk.done)
 }
 
-fn step(blobs: &Blobs, found: &Found) -> Step {
-    match found.kind {
-        Kind::Object => arrived(blobs, found).map_or(Step::Unknown, |item| Step::Object(Box::new(item))),
-        Kind::Tombstone => serde_json::from_slice(&found.meta).map_or(Step::Unknown, Step::Tombstone),
-        Kind::Relink => {
-            let Ok(meta) = serde_json::from_slice::<RelinkMeta>(&found.meta) else { return Step::Unknown };
-            let Some(sha256) = unhex(&meta.sha256) else { return Step::Unknown };
-            let place = Place { location: meta.target.location(), head_len: meta.target.head_len, sha256 };
-            let what = describe_stored(blobs, &place, &meta.object.file);
-            Step::Relink(Box::new(Arrived { meta: meta.object, place, what }))
-        }
-        Kind::Coercion => Step::Unknown,
-    }
+/// Copies by the address of their original, oldest first.
+type Copies = BTreeMap<Address, Vec<Address>>;
+
+struct Walk<'a> {
+    db: &'a Db,
+    blobs: &'a Blobs,
+    telling: Telling<'a>,
+    adopt: &'a (dyn Fn(&mut Owner) + Sync),
+    keys: Keys,
+    done: Replayed,
 }
 
-async fn apply_all(
-    db: &Db,
-    keys: &mut Keys,
-    telling: Telling<'_>,
-    steps: Vec<Step>,
-    pack: u64,
-    end: u64,
-) -> Result<(), ArchiveError> {
-    let mut runs: Vec<Vec<Arrived>> = Vec::new();
-    let mut plan: Vec<Plan> = Vec::new();
-    for step in steps {
-        match step {
-            Step::Object(item) => match plan.last() {
-                Some(Plan::Run(n)) => {
-                    if let Some(run) = runs.get_mut(*n) {
-                        run.push(*item);
+impl Walk<'_> {
+    /// The copies that no checkpoint covers.
+    async fn new_copies(&self, checkpoints: &HashMap<u64, u64>) -> Result<Copies, ArchiveError> {
+        let mut copies = Copies::new();
+        for pack in self.blobs.packs() {
+            let from = checkpoints.get(&pack.id).copied().unwrap_or(0);
+            self.blobs.settle(pack.id, from).await?;
+            let mut next = Some(from);
+            while let Some(at) = next {
+                let scan = self.blobs.scan(pack.id, at, 4096, Depth::Frame).await?;
+                next = scan.next;
+                for found in scan.records.into_iter().filter(|found| found.kind == Kind::Copy) {
+                    let copy = Address::of(found.location);
+                    if let Some(said) = said(found) {
+                        copies.entry(said.place.address).or_default().push(copy);
                     }
                 }
+            }
+        }
+        Ok(copies)
+    }
+
+    /// The newest sound one of these copies.
+    async fn newest(&mut self, copies: &[Address]) -> Result<Option<Said>, ArchiveError> {
+        for copy in copies.iter().rev() {
+            match self.blobs.record(copy.pack, copy.record).await {
+                Ok(found) => {
+                    self.done.records += 1;
+                    return Ok(said(found));
+                }
+                Err(mingying_blob::BlobError::Corrupt(_)) => self.done.skipped += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn move_all(&mut self, copies: Vec<(Address, Vec<Address>)>) -> Result<(), ArchiveError> {
+        let mut moves: Vec<(Address, Location)> = Vec::new();
+        for (address, copies) in copies {
+            if let Some(said) = self.newest(&copies).await? {
+                moves.push((address, said.place.location));
+            }
+        }
+        for moves in moves.chunks(BATCH) {
+            apply_moves(self.db, moves, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The records with an address in this pack, in order: those in its file, and copies of those that are there no
+    /// more or damaged.
+    async fn pack(
+        &mut self,
+        pack: u64,
+        from: u64,
+        present: bool,
+        copies: Vec<(Address, Vec<Address>)>,
+    ) -> Result<(), ArchiveError> {
+        let mut copies = copies.into_iter().peekable();
+        let mut end = from;
+        let mut next = present.then_some(from);
+        while let Some(at) = next {
+            let scan = self.blobs.scan(pack, at, BATCH, Depth::Whole).await?;
+            next = scan.next;
+            end = end.max(scan.end);
+            self.done.records += scan.records.len() as u64;
+            self.done.skipped += scan.damaged.len() as u64;
+            let mut batch = Vec::new();
+            for found in scan.records {
+                while let Some((_, places)) = copies.next_if(|(address, _)| address.record < found.location.record) {
+                    batch.extend(self.newest(&places).await?);
+                }
+                if found.kind == Kind::Copy {
+                    continue;
+                }
+                let copied = copies.next_if(|(address, _)| address.record == found.location.record);
+                let copied = match copied {
+                    Some((_, places)) => self.newest(&places).await?,
+                    None => None,
+                };
+                batch.extend(copied.or_else(|| said(found)));
+            }
+            if next.is_none() {
+                for (_, places) in copies.by_ref() {
+                    batch.extend(self.newest(&places).await?);
+                }
+            }
+            if !batch.is_empty() || end > at {
+                self.take(batch, Address { pack, record: end }).await?;
+            }
+        }
+        // The pack itself is gone.
+        let mut batch = Vec::new();
+        for (address, places) in copies {
+            batch.extend(self.newest(&places).await?);
+            if batch.len() == BATCH {
+                self.take(std::mem::take(&mut batch), Address { record: address.record + 1, ..address }).await?;
+            }
+        }
+        if let Some(last) = batch.last() {
+            let record = last.place.address.record + 1;
+            self.take(batch, Address { pack, record }).await?;
+        }
+        if present {
+            self.blobs.resume(pack, end).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes records into the index and moves the checkpoint behind them.
+    async fn take(&mut self, records: Vec<Said>, checkpoint: Address) -> Result<(), ArchiveError> {
+        let blobs = self.blobs.clone();
+        let read = move || {
+            let logged = |said: &Said| Logged { address: said.place.address, end: said.end, step: said.step(&blobs) };
+            records.iter().map(logged).collect::<Vec<_>>()
+        };
+        let records = tokio::task::spawn_blocking(read).await.map_err(|_| ArchiveError::Closed)?;
+        let mut objects: Vec<Arrived> = Vec::new();
+        for logged in records {
+            let here = logged.address;
+            match logged.step {
+                Step::Object(mut item) => {
+                    (self.adopt)(&mut item.meta.owner);
+                    objects.push(*item);
+                }
+                Step::Unknown => self.done.skipped += 1,
                 _ => {
-                    plan.push(Plan::Run(runs.len()));
-                    runs.push(vec![*item]);
-                }
-            },
-            Step::Relink(item) => {
-                plan.push(Plan::Relink(runs.len()));
-                runs.push(vec![*item]);
-            }
-            Step::Tombstone(meta) => plan.push(Plan::Tombstone(meta)),
-            Step::Unknown => {}
-        }
-    }
-    match apply(db, keys, telling, &plan, &runs, pack, end).await {
-        Err(DbError::Other(_) | DbError::Column(_) | DbError::Unique { .. }) => {}
-        done => return Ok(done?),
-    }
-    // One of them cannot be indexed: alone, each shows which, and that one goes into quarantine.
-    keys.forget();
-    for step in plan {
-        match step {
-            Plan::Tombstone(_) => apply(db, keys, telling, &[step], &[], pack, 0).await?,
-            Plan::Run(n) | Plan::Relink(n) => {
-                let relink = matches!(step, Plan::Relink(_));
-                for mut item in runs.get_mut(n).map(std::mem::take).unwrap_or_default() {
-                    let plan = [if relink { Plan::Relink(0) } else { Plan::Run(0) }];
-                    let mut runs = [vec![item]];
-                    let done = apply(db, keys, telling, &plan, &runs, pack, 0).await;
-                    if let Err(error @ (DbError::Other(_) | DbError::Column(_) | DbError::Unique { .. })) = done {
-                        tracing::error!(%error, "a replayed object cannot be indexed");
-                        keys.forget();
-                        let [run] = &mut runs;
-                        item = run.remove(0);
-                        item.what = Err(Defect::IndexFailed);
-                        apply(db, keys, telling, &plan, &[vec![item]], pack, 0).await?;
-                    } else {
-                        done?;
-                    }
+                    self.take_objects(&mut objects, here).await?;
+                    self.take_other(logged).await?;
                 }
             }
         }
+        self.take_objects(&mut objects, checkpoint).await
     }
-    let mut tx = db.begin_replayable().await?;
-    store::checkpoint(&mut tx, pack, end).await?;
-    Ok(tx.commit().await?)
-}
 
-/// The order of work: runs of objects, and what stands between them.
-enum Plan {
-    Run(usize),
-    Relink(usize),
-    Tombstone(TombstoneMeta),
-}
+    async fn take_objects(&mut self, objects: &mut Vec<Arrived>, checkpoint: Address) -> Result<(), ArchiveError> {
+        apply_objects(self.db, &mut self.keys, self.telling, std::mem::take(objects), checkpoint).await
+    }
 
-async fn apply(
-    db: &Db,
-    keys: &mut Keys,
-    telling: Telling<'_>,
-    plan: &[Plan],
-    runs: &[Vec<Arrived>],
-    pack: u64,
-    end: u64,
-) -> Result<(), DbError> {
-    let mut tx = db.begin_replayable().await?;
-    for step in plan {
-        match step {
-            Plan::Run(n) => {
-                index_run(&mut tx, keys, telling, runs.get(*n).map_or(&[], Vec::as_slice)).await?;
-            }
-            Plan::Relink(n) => {
-                let run = runs.get(*n).map_or(&[][..], Vec::as_slice);
-                let outcomes = index_run(&mut tx, keys, telling, run).await?;
-                if let (Some(item), Some(Outcome::Stored(_))) = (run.first(), outcomes.first()) {
-                    let at = item.place.location;
-                    store::settle_quarantined(&mut tx, at.pack, at.record, "released").await?;
-                }
-            }
-            Plan::Tombstone(meta) => {
-                store::settle_quarantined(&mut tx, meta.target.pack, meta.target.record, "deleted").await?;
-            }
+    async fn take_other(&mut self, mut logged: Logged) -> Result<(), ArchiveError> {
+        if let Step::Relink(meta) = &mut logged.step {
+            (self.adopt)(&mut meta.object.owner);
         }
+        let by = match &logged.step {
+            Step::Tombstone(TombstoneMeta::Objects(meta)) => Some(&meta.by),
+            Step::Revoke(meta) | Step::Purge(meta) => Some(&meta.by),
+            _ => None,
+        };
+        let ctx = by.map_or_else(|| self.telling.ctx.clone(), |by| context_of(by, self.telling.ctx.clock()));
+        let telling = Telling { ctx: &ctx, silent: self.telling.silent };
+        apply(self.db, self.blobs, &mut self.keys, telling, &logged).await?;
+        Ok(())
     }
-    if end > 0 {
-        store::checkpoint(&mut tx, pack, end).await?;
-    }
-    tx.commit().await
-}
-
-async fn index_run(
-    tx: &mut Tx,
-    keys: &mut Keys,
-    telling: Telling<'_>,
-    run: &[Arrived],
-) -> Result<Vec<Outcome>, DbError> {
-    let changes = store::index(tx, keys, run).await?;
-    if !telling.silent {
-        let contexts = vec![telling.ctx.clone(); run.len()];
-        tell_aside(tx, run, &contexts, &changes).await?;
-    }
-    Ok(changes.outcomes)
 }
 
 /// Tells of instances that no event has told about.

@@ -10,26 +10,33 @@
 mod buffers;
 mod disk;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod packs;
 mod record;
+mod scan;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 mod stage;
 
 pub use disk::{Disk, DiskFile, LocalDisk};
 pub use error::BlobError;
-pub use packs::{Entry, Found, PackInfo, Scan};
+pub use packs::{Entry, PackInfo, Sealed};
 pub use record::Kind;
+pub use scan::{Damage, Depth, Found, Scan};
 pub use stage::{Staged, Staging};
 
 use buffers::{BUFFER, Buffers, SMALL};
 use bytes::Bytes;
 use mingying_kernel::Timestamp;
 use packs::Packs;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use stage::Stage;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Where the first record of a pack begins.
+pub const FIRST_RECORD: u64 = record::PACK_HEADER;
 
 /// Where a published payload lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -120,8 +127,9 @@ impl Blobs {
         self.packs.publish(batch, now.as_micros())
     }
 
-    /// `len` bytes at `offset` of a published payload; fewer at its end. A short read of what the machine holds in memory
-    /// is done at once; everything else waits on a thread that may block.
+    /// `len` bytes at `offset` of a published payload; fewer at its end. What is read is checked: bytes that are not what
+    /// was published are `Corrupt`, never given out. A short read of what the machine holds in memory is done at once;
+    /// everything else waits on a thread that may block.
     pub async fn read(&self, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
         let len = len.min(location.len.saturating_sub(offset)) as usize;
         match len {
@@ -129,7 +137,7 @@ impl Blobs {
             SMALL..=BUFFER => Ok(self.fill(location, offset, self.buffers.take(len)).await?.into_bytes()),
             _ => {
                 let packs = self.packs.clone();
-                blocking(move || packs.read(location, offset, len as u64).map(Bytes::from)).await
+                blocking(move || packs.read(location, offset, len as u64)).await
             }
         }
     }
@@ -138,47 +146,26 @@ impl Blobs {
     where
         B: AsMut<[u8]> + Send + 'static,
     {
-        let there = self.packs.read_cached(location, offset, buffer.as_mut());
-        if there == buffer.as_mut().len() {
+        if self.packs.read_cached(location, offset, buffer.as_mut())? {
             return Ok(buffer);
         }
         let packs = self.packs.clone();
         blocking(move || {
-            let rest = buffer.as_mut().get_mut(there..).unwrap_or_default();
-            packs.read_exact(location, offset + there as u64, rest)?;
+            packs.read_exact(location, offset, buffer.as_mut())?;
             Ok(buffer)
         })
         .await
     }
 
     /// As `read`, for callers that are on a thread which may block.
-    pub fn read_blocking(&self, location: Location, offset: u64, len: u64) -> Result<Vec<u8>, BlobError> {
+    pub fn read_blocking(&self, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
         self.packs.read(location, offset, len)
     }
 
     /// Several reads in one trip: (location, offset, length) each, answered in order.
     pub async fn read_many(&self, wanted: Vec<(Location, u64, u64)>) -> Result<Vec<Bytes>, BlobError> {
         let packs = self.packs.clone();
-        blocking(move || {
-            wanted.into_iter().map(|(l, offset, len)| packs.read(l, offset, len).map(Bytes::from)).collect()
-        })
-        .await
-    }
-
-    /// The SHA-256 of a published payload without its first `head_len` bytes, computed from the disk.
-    pub async fn hash(&self, location: Location, head_len: u64) -> Result<[u8; 32], BlobError> {
-        let packs = self.packs.clone();
-        blocking(move || {
-            let mut sha = Sha256::new();
-            let mut at = head_len;
-            while at < location.len {
-                let part = packs.read(location, at, (location.len - at).min(1 << 20))?;
-                sha.update(&part);
-                at += part.len() as u64;
-            }
-            Ok(sha.finalize().into())
-        })
-        .await
+        blocking(move || wanted.into_iter().map(|(l, offset, len)| packs.read(l, offset, len)).collect()).await
     }
 
     /// All packs, oldest first.
@@ -191,10 +178,11 @@ impl Blobs {
         self.packs.path(pack)
     }
 
-    /// Copies the first `len` bytes of a pack into the new file `to` and syncs it; their SHA-256.
-    pub async fn copy_pack(&self, pack: PackInfo, to: &Path) -> Result<[u8; 32], BlobError> {
+    /// Copies the bytes of a pack from `from` on to the same place of the file `to`, up to the pack's length, and syncs
+    /// it; the SHA-256 of all of it, of which `before` has hashed what lies before `from`.
+    pub async fn copy_pack(&self, pack: PackInfo, to: &Path, from: u64, before: Sha256) -> Result<[u8; 32], BlobError> {
         let (packs, to) = (self.packs.clone(), to.to_owned());
-        blocking(move || packs.copy(pack, &to)).await
+        blocking(move || packs.copy(pack, &to, from, before)).await
     }
 
     pub fn free_space(&self) -> Result<u64, BlobError> {
@@ -207,10 +195,77 @@ impl Blobs {
         blocking(move || packs.settle(pack, from)).await
     }
 
-    /// The next whole records of a pack from `from` on. Damaged and torn ones are skipped.
-    pub async fn scan(&self, pack: u64, from: u64, max_records: usize) -> Result<Scan, BlobError> {
+    /// The next records of a pack from `from` on, at most `max_records`. Damaged and torn ones are passed over.
+    pub async fn scan(&self, pack: u64, from: u64, max_records: usize, depth: Depth) -> Result<Scan, BlobError> {
         let packs = self.packs.clone();
-        blocking(move || packs.scan(pack, from, max_records, 64 << 20)).await
+        blocking(move || packs.scan(pack, from, max_records, depth)).await
+    }
+
+    /// The record that begins at `at`; `Corrupt` when there is none or it is not sound.
+    pub async fn record(&self, pack: u64, at: u64) -> Result<Found, BlobError> {
+        let packs = self.packs.clone();
+        blocking(move || packs.record(pack, at)).await
+    }
+
+    /// The sound records of a pack between two places as a copy of this store's packs holds them, which lie in `dir` or
+    /// in `dir/packs`. `NotFound` when this pack is not there.
+    pub async fn scan_replica(&self, dir: &Path, pack: u64, from: u64, to: u64) -> Result<Vec<Found>, BlobError> {
+        let (packs, dir) = (self.packs.clone(), dir.to_owned());
+        blocking(move || {
+            let file = packs.replica(&dir, pack)?;
+            let mut found = Vec::new();
+            let mut next = Some(from);
+            while let Some(at) = next {
+                let scan = scan::scan(&*file, pack, at, to, usize::MAX, Depth::Whole)?;
+                found.extend(scan.records);
+                next = scan.next;
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Stages the payload of a record again, from this store's pack or from the copy in `replica`. `Corrupt` unless it
+    /// hashes to what the record says.
+    pub async fn stage_again(&self, found: &Found, replica: Option<&Path>) -> Result<Staged, BlobError> {
+        let mut staging = self.stage();
+        let mut at = 0;
+        while at < found.location.len {
+            let left = found.location.len - at;
+            let part = if at < found.head_len { left.min(found.head_len - at) } else { left.min(1 << 20) };
+            let (packs, location, replica) = (self.packs.clone(), found.location, replica.map(Path::to_owned));
+            let bytes = blocking(move || match replica {
+                None => packs.read(location, at, part),
+                Some(dir) => {
+                    let file = packs.replica(&dir, location.pack)?;
+                    Ok(Bytes::from(file.read_some(location.at + at, part as usize)?))
+                }
+            })
+            .await?;
+            if bytes.is_empty() {
+                return Err(BlobError::Corrupt("record"));
+            }
+            if at < found.head_len {
+                staging.head(&bytes).await?;
+            } else {
+                staging.write(&bytes).await?;
+            }
+            at += bytes.len() as u64;
+        }
+        let staged = staging.finish();
+        if staged.sha256() == found.sha256 { Ok(staged) } else { Err(BlobError::Corrupt("record")) }
+    }
+
+    /// Packs before the newest, oldest first: nothing is added to them.
+    pub async fn sealed(&self) -> Result<Vec<Sealed>, BlobError> {
+        let packs = self.packs.clone();
+        blocking(move || packs.sealed()).await
+    }
+
+    /// Removes a sealed pack for good. Removing one that is gone is no error.
+    pub async fn remove(&self, pack: u64) -> Result<(), BlobError> {
+        let packs = self.packs.clone();
+        blocking(move || packs.remove(pack)).await
     }
 
     /// Tells where the last whole record of a scanned pack ends: what follows in the newest pack is cut, and writing

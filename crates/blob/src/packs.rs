@@ -2,16 +2,20 @@
 
 use crate::disk::{Disk, DiskFile};
 use crate::record::{
-    Header, Kind, PACK_HEADER, RECORD_HEADER, RECORD_MAGIC, RECORD_TRAILER, Trailer, check_pack_header, pack_header,
+    Ended, Header, Kind, PACK_HEADER, PackHeaderError, SUM_CHUNK, Trailer, pack_header, read_pack_header,
 };
+use crate::scan::{self, Damage, Depth, Found, Scan};
 use crate::stage::Staged;
 use crate::{BlobError, Location, Settings};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::io::{IoSlice, Write as _};
+use std::io::{IoSlice, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// A record's front up to this length is read at once: header, meta and checksums of all but very large objects.
+const FRONT: u64 = 8 << 10;
 /// File handles kept open for reading.
 const OPEN_PACKS: usize = 256;
 
@@ -30,28 +34,16 @@ pub struct PackInfo {
     pub len: u64,
 }
 
-/// A record found by a scan. Its checksum was computed again and is right.
-#[derive(Debug, Clone)]
-pub struct Found {
-    pub kind: Kind,
-    pub meta: Vec<u8>,
-    pub head_len: u64,
-    pub location: Location,
-    pub sha256: [u8; 32],
-    /// Where the next record begins.
-    pub next: u64,
-}
-
-/// A piece of a scan.
-#[derive(Debug, Default)]
-pub struct Scan {
-    pub records: Vec<Found>,
-    /// Where to go on, `None` at the end of the pack.
-    pub next: Option<u64>,
-    /// Where whole records begin whose content is damaged: skipped.
-    pub damaged: Vec<u64>,
-    /// Where the last whole record ends.
-    pub end: u64,
+/// A pack that is not written any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed {
+    pub id: u64,
+    /// Up to here its bytes count.
+    pub len: u64,
+    /// Bytes after that, which a failed sync left.
+    pub void: u64,
+    /// The pack before it has such bytes, and only this pack's header says so: it must not go first.
+    pub guards: bool,
 }
 
 /// The pack that is being written.
@@ -79,17 +71,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Packs {
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, settings: &Settings) -> Result<Self, BlobError> {
         let mut lengths = BTreeMap::new();
+        let mut ends = Vec::new();
         for name in disk.list(dir)? {
             let Some(id) = name.strip_suffix(".pack").and_then(|hex| u64::from_str_radix(hex, 16).ok()) else {
                 continue;
             };
             let file = disk.open(&dir.join(&name))?;
             let size = file.size()?;
-            // A power cut may leave a name without its header: nothing in it was ever acknowledged.
-            if check_pack_header(&file.read_some(0, PACK_HEADER as usize)?, id).is_ok() {
-                lengths.insert(id, size);
-            } else if size > PACK_HEADER {
-                return Err(BlobError::Corrupt("pack header"));
+            match read_pack_header(&file.read_some(0, PACK_HEADER as usize)?, id) {
+                Ok(before) => ends.extend(before),
+                Err(PackHeaderError::Version) => return Err(BlobError::Corrupt("pack of an unknown format version")),
+                // A power cut may leave a name without its header: nothing in it was ever acknowledged.
+                Err(PackHeaderError::Damaged) if size <= PACK_HEADER => continue,
+                // Its records each stand for themselves.
+                Err(PackHeaderError::Damaged) => tracing::error!(pack = id, "the header of a pack is damaged"),
+            }
+            lengths.insert(id, size);
+        }
+        for end in ends {
+            if let Some(len) = lengths.get_mut(&end.pack) {
+                *len = end.at.min(*len);
             }
         }
         Ok(Self {
@@ -155,10 +156,8 @@ impl Packs {
     }
 
     fn begin_pack(&self, now: i64) -> Result<Current, BlobError> {
-        let pack = {
-            let lengths = lock(&self.lengths);
-            lengths.keys().next_back().map_or_else(first_pack, |last| last + 1)
-        };
+        let before = lock(&self.lengths).iter().next_back().map(|(pack, len)| Ended { pack: *pack, at: *len });
+        let pack = before.map_or_else(first_pack, |before| before.pack + 1);
         // A name left by a power cut or by a failed attempt holds nothing.
         let mut pack = pack;
         let file = loop {
@@ -169,7 +168,7 @@ impl Packs {
             }
         };
         let written = (|| {
-            file.write_at(&[IoSlice::new(&pack_header(pack, now))], 0)?;
+            file.write_at(&[IoSlice::new(&pack_header(pack, now, before))], 0)?;
             file.sync_data()?;
             self.disk.sync_dir(&self.dir)
         })();
@@ -196,42 +195,95 @@ impl Packs {
         Ok(file)
     }
 
-    pub fn read(&self, location: Location, offset: u64, len: u64) -> Result<Vec<u8>, BlobError> {
-        let len = len.min(location.len.saturating_sub(offset));
-        let bytes = self.file(location.pack)?.read_some(location.at + offset, len as usize)?;
-        if (bytes.len() as u64) < len {
-            return Err(BlobError::Corrupt("pack is shorter than its index says"));
-        }
-        Ok(bytes)
+    /// At most `len` bytes at `offset`, checked as by `read_exact`.
+    pub fn read(&self, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
+        let mut buffer = vec![0; len.min(location.len.saturating_sub(offset)) as usize];
+        self.read_exact(location, offset, &mut buffer)?;
+        Ok(buffer.into())
     }
 
-    /// Fills the buffer from `offset` of the payload.
+    /// Fills the buffer from `offset` of a payload. Each piece of the payload that is touched is compared with its
+    /// checksum: these are the bytes that were published, or it fails.
     pub fn read_exact(&self, location: Location, offset: u64, buffer: &mut [u8]) -> Result<(), BlobError> {
-        if self.file(location.pack)?.read_full(location.at + offset, buffer)? < buffer.len() {
-            return Err(BlobError::Corrupt("pack is shorter than its index says"));
-        }
-        Ok(())
+        let there = self.fetch(location, offset, buffer, |file, at, buffer| file.read_full(at, buffer))?;
+        if there { Ok(()) } else { Err(BlobError::Corrupt("pack is shorter than its index says")) }
     }
 
-    /// Reads what is in memory of the machine, without waiting; how many bytes that were. 0 also when something fails:
-    /// whoever then waits for the disk is told what.
-    pub fn read_cached(&self, location: Location, offset: u64, buffer: &mut [u8]) -> usize {
-        let Some(file) = lock(&self.open).get(&location.pack).cloned() else { return 0 };
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read_cached(rest, location.at + offset + filled as u64) {
-                Ok(n) if n > 0 => filled += n,
-                _ => break,
+    /// As `read_exact`, when everything that it takes is in the machine's memory: whether it was.
+    pub fn read_cached(&self, location: Location, offset: u64, buffer: &mut [u8]) -> Result<bool, BlobError> {
+        match self.fetch(location, offset, buffer, |file, at, buffer| file.read_cached(buffer, at)) {
+            Err(BlobError::Io(_)) => Ok(false),
+            there => there,
+        }
+    }
+
+    /// `false` when `get` did not give everything.
+    fn fetch(
+        &self,
+        location: Location,
+        offset: u64,
+        buffer: &mut [u8],
+        get: impl Fn(&dyn DiskFile, u64, &mut [u8]) -> std::io::Result<usize>,
+    ) -> Result<bool, BlobError> {
+        if buffer.is_empty() {
+            return Ok(true);
+        }
+        let file = self.file(location.pack)?;
+        let get = |at, buffer: &mut [u8]| Ok::<_, BlobError>(get(&*file, at, buffer)? == buffer.len());
+        let front_len = location.at.saturating_sub(location.record);
+        let mut front = vec![0; front_len.min(FRONT) as usize];
+        if !get(location.record, &mut front)? || !get(location.at + offset, buffer)? {
+            return Ok(false);
+        }
+        let header = Header::decode(&front)
+            .filter(|h| location.record + h.payload_at() == location.at && h.payload_len == location.len)
+            .ok_or(BlobError::Corrupt("header of a record"))?;
+        if !header.sums {
+            return Ok(true);
+        }
+        let first = offset / SUM_CHUNK;
+        let count = (offset + buffer.len() as u64).div_ceil(SUM_CHUNK) - first;
+        let sums_at = front_len - header.sums_len() + first * 4;
+        let sums = match front.get(sums_at as usize..(sums_at + count * 4) as usize) {
+            Some(sums) => sums,
+            None => {
+                front.resize((count * 4) as usize, 0);
+                if !get(location.record + sums_at, &mut front)? {
+                    return Ok(false);
+                }
+                &front
             }
+        };
+        // The first and the last piece reach beyond the buffer.
+        let mut edge = Vec::new();
+        let mut beyond = |from: u64, to: u64, crc: u32| {
+            edge.resize((to - from) as usize, 0);
+            Ok::<_, BlobError>(get(location.at + from, &mut edge)?.then(|| crc32c::crc32c_append(crc, &edge)))
+        };
+        let (mut at, mut rest) = (offset, &*buffer);
+        for (piece, sum) in (first..).zip(sums.as_chunks::<4>().0) {
+            let (begin, end) = (piece * SUM_CHUNK, ((piece + 1) * SUM_CHUNK).min(location.len));
+            let Some(crc) = beyond(begin, at, 0)? else { return Ok(false) };
+            let (now, later) = rest.split_at(rest.len().min((end - at) as usize));
+            (at, rest) = (at + now.len() as u64, later);
+            let Some(crc) = beyond(at, end, crc32c::crc32c_append(crc, now))? else { return Ok(false) };
+            if crc != u32::from_le_bytes(*sum) {
+                tracing::error!(pack = location.pack, at = location.at + begin, "stored bytes are damaged");
+                return Err(BlobError::Corrupt("payload"));
+            }
+            at = end;
         }
-        filled
+        Ok(true)
     }
 
-    pub fn copy(&self, pack: PackInfo, to: &Path) -> Result<[u8; 32], BlobError> {
+    /// Writes the bytes of a pack from `from` on to the same place of another file, and syncs it. `sha` has hashed what
+    /// comes before.
+    pub fn copy(&self, pack: PackInfo, to: &Path, from: u64, mut sha: Sha256) -> Result<[u8; 32], BlobError> {
         let file = self.file(pack.id)?;
-        let mut out = std::fs::File::create_new(to)?;
-        let mut sha = Sha256::new();
-        let mut at = 0;
+        let mut out = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(to)?;
+        out.set_len(from)?;
+        out.seek(SeekFrom::Start(from))?;
+        let mut at = from;
         while at < pack.len {
             let part = file.read_some(at, (pack.len - at).min(1 << 20) as usize)?;
             if part.is_empty() {
@@ -256,51 +308,71 @@ impl Packs {
         Ok(())
     }
 
-    /// Reads whole records from `from` on, at most `max_records` or about `max_bytes`.
-    pub fn scan(&self, pack: u64, from: u64, max_records: usize, max_bytes: u64) -> Result<Scan, BlobError> {
+    /// Reads records from `from` on, at most `max_records`, as far as the pack's bytes count.
+    pub fn scan(&self, pack: u64, from: u64, max_records: usize, depth: Depth) -> Result<Scan, BlobError> {
+        let to = lock(&self.lengths).get(&pack).copied().ok_or(BlobError::NotFound)?;
         let file = self.file(pack)?;
-        let size = file.size()?;
-        let mut at = from.max(PACK_HEADER);
-        let first = at;
-        let mut scan = Scan { end: at, ..Scan::default() };
-        while at < size {
-            if scan.records.len() >= max_records || at - first >= max_bytes {
-                scan.next = Some(at);
-                return Ok(scan);
-            }
-            match read_record(&*file, pack, at, size)? {
-                Ok(found) => {
-                    at = found.next;
-                    scan.end = at;
-                    scan.records.push(found);
-                }
-                Err(Broken::Damaged { next }) => {
-                    tracing::error!(pack, at, "a record is damaged");
-                    scan.damaged.push(at);
-                    at = next;
-                    scan.end = at;
-                }
-                // Torn by a power cut, or its header is damaged: go on at the next whole record, if there is one.
-                Err(Broken::Torn) => match next_whole(&*file, pack, at + 1, size)? {
-                    Some(next) => {
-                        tracing::warn!(pack, at, next, "bytes between records are skipped");
-                        at = next;
-                    }
-                    None => break,
-                },
-            }
+        let mut scan = scan::scan(&*file, pack, from, to, max_records, depth)?;
+        if from == 0 && read_pack_header(&file.read_some(0, PACK_HEADER as usize)?, pack).is_err() {
+            scan.damaged.insert(0, Damage { from: 0, to: PACK_HEADER });
         }
         Ok(scan)
+    }
+
+    /// The record that begins at `at`, whole and sound.
+    pub fn record(&self, pack: u64, at: u64) -> Result<Found, BlobError> {
+        let to = lock(&self.lengths).get(&pack).copied().ok_or(BlobError::NotFound)?;
+        let found = scan::read_record(&*self.file(pack)?, pack, at, to, Depth::Whole)?;
+        found.map_err(|_| BlobError::Corrupt("record"))
+    }
+
+    /// The file of a pack of this store as a copy elsewhere holds it, in `dir` or in `dir/packs`.
+    pub fn replica(&self, dir: &Path, pack: u64) -> Result<Arc<dyn DiskFile>, BlobError> {
+        let name = format!("{pack:016x}.pack");
+        match self.disk.open_to_read(&dir.join("packs").join(&name)) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(self.disk.open_to_read(&dir.join(name))?),
+            file => Ok(file?),
+        }
+    }
+
+    /// Packs before the newest, which alone is written.
+    pub fn sealed(&self) -> Result<Vec<Sealed>, BlobError> {
+        let mut packs = self.list();
+        packs.pop();
+        let mut sealed: Vec<Sealed> = Vec::with_capacity(packs.len());
+        for PackInfo { id, len } in packs {
+            let void = self.file(id)?.size()?.saturating_sub(len);
+            let guards = sealed.last().is_some_and(|before| before.void > 0);
+            sealed.push(Sealed { id, len, void, guards });
+        }
+        Ok(sealed)
+    }
+
+    /// Removes a pack that is not the newest. Readers that have it open read on.
+    pub fn remove(&self, pack: u64) -> Result<(), BlobError> {
+        let _writer = lock(&self.writer);
+        {
+            let mut lengths = lock(&self.lengths);
+            if lengths.keys().next_back() == Some(&pack) {
+                return Err(BlobError::Corrupt("the newest pack stays"));
+            }
+            lengths.remove(&pack);
+        }
+        lock(&self.open).remove(&pack);
+        match self.disk.remove(&self.path(pack)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
+            _ => Ok(self.disk.sync_dir(&self.dir)?),
+        }
     }
 
     /// Goes on writing in the newest pack: cuts what follows its last whole record, which ends at `end`.
     pub fn resume(&self, pack: u64, end: u64) -> Result<(), BlobError> {
         let mut writer = lock(&self.writer);
-        lock(&self.lengths).insert(pack, end);
         let newest = lock(&self.lengths).keys().next_back() == Some(&pack);
         if !newest || writer.is_some() {
             return Ok(());
         }
+        lock(&self.lengths).insert(pack, end);
         let file = self.file(pack)?;
         if file.size()? > end {
             file.truncate(end)?;
@@ -321,6 +393,7 @@ fn first_pack() -> u64 {
 fn header_of(entry: &Entry) -> Header {
     Header {
         kind: entry.kind,
+        sums: true,
         meta_len: entry.meta.len() as u32,
         head_len: entry.staged.head_len,
         payload_len: entry.staged.len,
@@ -334,75 +407,11 @@ fn write_all(current: &Current, batch: &[Entry]) -> Result<(Vec<Location>, u64),
     for entry in batch {
         let header = header_of(entry);
         let staged = &entry.staged;
-        let crc = crc32c::crc32c_combine(crc32c::crc32c(&entry.meta), staged.crc, staged.len as usize);
+        let crc = Trailer::crc_of(&entry.meta, &staged.sums, &staged.sha256, header.total());
         let trailer = Trailer { crc, sha256: staged.sha256, total: header.total() };
-        staged.copy_to(&*current.file, &[&header.encode(), &entry.meta], &trailer.encode(), at)?;
-        locations.push(Location {
-            pack: current.pack,
-            record: at,
-            at: at + RECORD_HEADER as u64 + entry.meta.len() as u64,
-            len: staged.len,
-        });
+        staged.copy_to(&*current.file, &[&header.encode(), &entry.meta, &staged.sums], &trailer.encode(), at)?;
+        locations.push(Location { pack: current.pack, record: at, at: at + header.payload_at(), len: staged.len });
         at += header.total();
     }
     Ok((locations, at))
-}
-
-enum Broken {
-    /// Not a whole record.
-    Torn,
-    /// A whole record whose checksum is wrong.
-    Damaged { next: u64 },
-}
-
-fn read_record(file: &dyn DiskFile, pack: u64, at: u64, size: u64) -> Result<Result<Found, Broken>, BlobError> {
-    let Some(header) = Header::decode(&file.read_some(at, RECORD_HEADER)?) else { return Ok(Err(Broken::Torn)) };
-    let next = at + header.total();
-    if next > size {
-        return Ok(Err(Broken::Torn));
-    }
-    let trailer = Trailer::decode(&file.read_some(next - RECORD_TRAILER as u64, RECORD_TRAILER)?);
-    let Some(trailer) = trailer.filter(|trailer| trailer.total == header.total()) else {
-        return Ok(Err(Broken::Torn));
-    };
-    let meta = file.read_some(at + RECORD_HEADER as u64, header.meta_len as usize)?;
-    let payload_at = at + RECORD_HEADER as u64 + u64::from(header.meta_len);
-    let mut crc = crc32c::crc32c(&meta);
-    let mut done = 0;
-    while done < header.payload_len {
-        let part = file.read_some(payload_at + done, (header.payload_len - done).min(1 << 20) as usize)?;
-        if part.is_empty() {
-            return Ok(Err(Broken::Torn));
-        }
-        crc = crc32c::crc32c_append(crc, &part);
-        done += part.len() as u64;
-    }
-    if crc != trailer.crc {
-        return Ok(Err(Broken::Damaged { next }));
-    }
-    Ok(Ok(Found {
-        kind: header.kind,
-        meta,
-        head_len: u64::from(header.head_len),
-        location: Location { pack, record: at, at: payload_at, len: header.payload_len },
-        sha256: trailer.sha256,
-        next,
-    }))
-}
-
-/// The next place from `from` on where a whole, undamaged record begins.
-fn next_whole(file: &dyn DiskFile, pack: u64, from: u64, size: u64) -> Result<Option<u64>, BlobError> {
-    const WINDOW: usize = 1 << 20;
-    let mut at = from;
-    while at < size {
-        let bytes = file.read_some(at, WINDOW + RECORD_MAGIC.len() - 1)?;
-        for (i, piece) in bytes.windows(RECORD_MAGIC.len()).enumerate() {
-            let place = at + i as u64;
-            if piece == RECORD_MAGIC && read_record(file, pack, place, size)?.is_ok() {
-                return Ok(Some(place));
-            }
-        }
-        at += WINDOW as u64;
-    }
-    Ok(None)
 }

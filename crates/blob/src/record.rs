@@ -1,11 +1,13 @@
 //! The bytes of a pack, version 1. All numbers are little-endian.
 //!
-//! A pack begins with 64 bytes: magic `MYPACK\0\x01`, format version, pack id, time of making, CRC-32C. Then records:
-//! 64 bytes of header, JSON meta, payload, 48 bytes of trailer. The payload is a head that frames the content (for a
-//! DICOM object: preamble and file meta information) and the content itself; the SHA-256 covers the content, so that
-//! the same data set has the same hash however it was sent. The CRC-32C of the trailer covers meta and payload.
-
-use crate::BlobError;
+//! A pack begins with 64 bytes: magic `MYPACK\0\x01`, format version, pack id, time of making, id of the pack before it
+//! and where that one ended, CRC-32C. Then records: 64 bytes of header, JSON meta, checksums, payload, 48 bytes of
+//! trailer. The payload is a head that frames the content (for a DICOM object: preamble and file meta information) and
+//! the content itself; the SHA-256 covers the content, so that the same data set has the same hash however it was sent.
+//!
+//! Every bit is covered: the header by its own CRC-32C, each `SUM_CHUNK` bytes of the payload by one of the checksums,
+//! so that any part can be checked when it is read, and meta, checksums and the rest of the trailer by the trailer's
+//! CRC-32C. Records of the first days have no checksums (flag 0); the trailer's CRC covers meta and payload there.
 
 pub(crate) const PACK_HEADER: u64 = 64;
 pub(crate) const RECORD_HEADER: usize = 64;
@@ -14,6 +16,10 @@ pub(crate) const RECORD_MAGIC: [u8; 4] = *b"MYR\x01";
 const PACK_MAGIC: [u8; 8] = *b"MYPACK\0\x01";
 const END_MAGIC: [u8; 4] = *b"\x01RYM";
 const VERSION: u32 = 1;
+/// Bytes of payload behind one checksum. Small, because a read takes in whole ones.
+pub(crate) const SUM_CHUNK: u64 = 32 << 10;
+const SUM_BYTES: u64 = 4;
+const FLAG_SUMS: u8 = 1;
 /// No meta of ours is near this; a larger one is damage.
 pub(crate) const MAX_META: u32 = 1 << 20;
 
@@ -28,24 +34,37 @@ pub enum Kind {
     Coercion,
     /// Gives an object that is there another place in the index.
     Relink,
+    /// Takes back a tombstone.
+    Revoke,
+    /// A record of an earlier place again, whole: its meta names that place.
+    Copy,
+    /// Ends the time in which a tombstone can be taken back.
+    Purge,
 }
 
 impl Kind {
-    const fn code(self) -> u8 {
+    /// Its number in a record.
+    pub const fn code(self) -> u8 {
         match self {
             Self::Object => 1,
             Self::Tombstone => 2,
             Self::Coercion => 3,
             Self::Relink => 4,
+            Self::Revoke => 5,
+            Self::Copy => 6,
+            Self::Purge => 7,
         }
     }
 
-    const fn from_code(code: u8) -> Option<Self> {
+    pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             1 => Some(Self::Object),
             2 => Some(Self::Tombstone),
             3 => Some(Self::Coercion),
             4 => Some(Self::Relink),
+            5 => Some(Self::Revoke),
+            6 => Some(Self::Copy),
+            7 => Some(Self::Purge),
             _ => None,
         }
     }
@@ -61,35 +80,59 @@ fn take<const N: usize>(buffer: &[u8], at: usize) -> [u8; N] {
     buffer.get(at..at + N).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; N])
 }
 
-pub(crate) fn pack_header(pack: u64, made_at: i64) -> [u8; PACK_HEADER as usize] {
+/// Where a pack ended when the next one was begun. What its file holds beyond that was never acknowledged and is void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub pack: u64,
+    pub at: u64,
+}
+
+pub(crate) fn pack_header(pack: u64, made_at: i64, before: Option<Ended>) -> [u8; PACK_HEADER as usize] {
     let mut out = [0; PACK_HEADER as usize];
     put(&mut out, 0, PACK_MAGIC);
     put(&mut out, 8, VERSION.to_le_bytes());
     put(&mut out, 16, pack.to_le_bytes());
     put(&mut out, 24, made_at.to_le_bytes());
+    if let Some(before) = before {
+        put(&mut out, 32, before.pack.to_le_bytes());
+        put(&mut out, 40, before.at.to_le_bytes());
+    }
     let crc = crc32c::crc32c(&out[..60]);
     put(&mut out, 60, crc.to_le_bytes());
     out
 }
 
-pub(crate) fn check_pack_header(bytes: &[u8], pack: u64) -> Result<(), BlobError> {
-    if bytes.len() < PACK_HEADER as usize || take::<8>(bytes, 0) != PACK_MAGIC {
-        return Err(BlobError::Corrupt("pack header"));
+/// What a pack's header tells of the pack before it. Fails when these bytes are no header of this pack.
+pub(crate) fn read_pack_header(bytes: &[u8], pack: u64) -> Result<Option<Ended>, PackHeaderError> {
+    let crc = crc32c::crc32c(bytes.get(..60).unwrap_or_default());
+    if bytes.len() < PACK_HEADER as usize
+        || take::<8>(bytes, 0) != PACK_MAGIC
+        || u32::from_le_bytes(take(bytes, 60)) != crc
+        || u64::from_le_bytes(take(bytes, 16)) != pack
+    {
+        return Err(PackHeaderError::Damaged);
     }
     if u32::from_le_bytes(take(bytes, 8)) != VERSION {
-        return Err(BlobError::Corrupt("pack of an unknown format version"));
+        return Err(PackHeaderError::Version);
     }
-    let crc = crc32c::crc32c(bytes.get(..60).unwrap_or_default());
-    if u32::from_le_bytes(take(bytes, 60)) != crc || u64::from_le_bytes(take(bytes, 16)) != pack {
-        return Err(BlobError::Corrupt("pack header"));
-    }
-    Ok(())
+    let before = Ended { pack: u64::from_le_bytes(take(bytes, 32)), at: u64::from_le_bytes(take(bytes, 40)) };
+    Ok((before.pack != 0).then_some(before))
+}
+
+/// Why a pack's header cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PackHeaderError {
+    Damaged,
+    /// Whole, and of a format that this version does not know.
+    Version,
 }
 
 /// The fixed part at the front of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub kind: Kind,
+    /// Whether checksums stand before the payload.
+    pub sums: bool,
     pub meta_len: u32,
     /// Bytes at the front of the payload that frame the content.
     pub head_len: u32,
@@ -98,15 +141,25 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    /// Bytes of the checksums.
+    pub fn sums_len(&self) -> u64 {
+        if self.sums { self.payload_len.div_ceil(SUM_CHUNK) * SUM_BYTES } else { 0 }
+    }
+
+    /// Where the payload begins in the record.
+    pub fn payload_at(&self) -> u64 {
+        RECORD_HEADER as u64 + u64::from(self.meta_len) + self.sums_len()
+    }
+
     /// Bytes of the whole record.
     pub fn total(&self) -> u64 {
-        RECORD_HEADER as u64 + u64::from(self.meta_len) + self.payload_len + RECORD_TRAILER as u64
+        self.payload_at() + self.payload_len + RECORD_TRAILER as u64
     }
 
     pub fn encode(&self) -> [u8; RECORD_HEADER] {
         let mut out = [0; RECORD_HEADER];
         put(&mut out, 0, RECORD_MAGIC);
-        put(&mut out, 4, [self.kind.code()]);
+        put(&mut out, 4, [self.kind.code(), if self.sums { FLAG_SUMS } else { 0 }]);
         put(&mut out, 8, self.meta_len.to_le_bytes());
         put(&mut out, 12, self.head_len.to_le_bytes());
         put(&mut out, 16, self.payload_len.to_le_bytes());
@@ -126,6 +179,11 @@ impl Header {
         }
         let header = Self {
             kind: Kind::from_code(*bytes.get(4)?)?,
+            sums: match *bytes.get(5)? {
+                0 => false,
+                FLAG_SUMS => true,
+                _ => return None,
+            },
             meta_len: u32::from_le_bytes(take(bytes, 8)),
             head_len: u32::from_le_bytes(take(bytes, 12)),
             payload_len: u64::from_le_bytes(take(bytes, 16)),
@@ -136,6 +194,52 @@ impl Header {
             && header.payload_len <= i64::MAX as u64 >> 1;
         sane.then_some(header)
     }
+}
+
+/// The checksums of a payload, made while it arrives.
+#[derive(Default)]
+pub(crate) struct Sums {
+    done: Vec<u8>,
+    open: u32,
+    filled: u64,
+}
+
+impl Sums {
+    pub fn add(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = (SUM_CHUNK - self.filled) as usize;
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.open = crc32c::crc32c_append(self.open, now);
+            self.filled += now.len() as u64;
+            if self.filled == SUM_CHUNK {
+                self.close();
+            }
+            bytes = later;
+        }
+    }
+
+    fn close(&mut self) {
+        self.done.extend_from_slice(&self.open.to_le_bytes());
+        self.open = 0;
+        self.filled = 0;
+    }
+
+    /// As they stand in a record.
+    pub fn finish(mut self) -> Vec<u8> {
+        if self.filled > 0 {
+            self.close();
+        }
+        self.done
+    }
+}
+
+/// Whether whole pieces of a payload, the last one perhaps shorter, are what their checksums say.
+pub(crate) fn sums_hold(payload: &[u8], sums: &[u8]) -> bool {
+    let (sums, rest) = sums.as_chunks::<4>();
+    let pieces = payload.chunks(SUM_CHUNK as usize);
+    rest.is_empty()
+        && pieces.len() == sums.len()
+        && pieces.zip(sums).all(|(piece, sum)| crc32c::crc32c(piece) == u32::from_le_bytes(*sum))
 }
 
 /// The fixed part at the end of a record.
@@ -156,6 +260,12 @@ impl Trailer {
         out
     }
 
+    /// The CRC of a record with checksums: over meta, checksums, and what the trailer says besides.
+    pub fn crc_of(meta: &[u8], sums: &[u8], sha256: &[u8; 32], total: u64) -> u32 {
+        let crc = crc32c::crc32c_append(crc32c::crc32c(meta), sums);
+        crc32c::crc32c_append(crc32c::crc32c_append(crc, sha256), &total.to_le_bytes())
+    }
+
     /// `None` when the record does not end here.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..RECORD_TRAILER)?;
@@ -173,9 +283,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn header() -> impl Strategy<Value = Header> {
-        (0_u8..4, 0..=MAX_META, any::<u32>(), any::<u32>(), any::<[u8; 16]>()).prop_map(
-            |(kind, meta_len, head, more, id)| Header {
+        (0_u8..7, any::<bool>(), 0..=MAX_META, any::<u32>(), any::<u32>(), any::<[u8; 16]>()).prop_map(
+            |(kind, sums, meta_len, head, more, id)| Header {
                 kind: Kind::from_code(kind + 1).unwrap(),
+                sums,
                 meta_len,
                 head_len: head,
                 payload_len: u64::from(head) + u64::from(more),
@@ -200,7 +311,7 @@ mod tests {
         #[test]
         fn garbage_is_no_header(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             prop_assert_eq!(Header::decode(&bytes), None);
-            prop_assert!(check_pack_header(&bytes, 1).is_err());
+            prop_assert!(read_pack_header(&bytes, 1).is_err());
         }
 
         #[test]
@@ -211,9 +322,29 @@ mod tests {
     }
 
     #[test]
-    fn pack_header_names_its_pack() {
-        let bytes = pack_header(7, 1);
-        assert!(check_pack_header(&bytes, 7).is_ok());
-        assert!(check_pack_header(&bytes, 8).is_err());
+    fn pack_header_names_its_pack_and_the_end_of_the_one_before() {
+        let bytes = pack_header(7, 1, None);
+        assert_eq!(read_pack_header(&bytes, 7), Ok(None));
+        assert_eq!(read_pack_header(&bytes, 8), Err(PackHeaderError::Damaged));
+        let before = Ended { pack: 6, at: 4711 };
+        assert_eq!(read_pack_header(&pack_header(7, 1, Some(before)), 7), Ok(Some(before)));
+    }
+
+    #[test]
+    fn checksums_cover_every_piece() {
+        let payload: Vec<u8> = (0..SUM_CHUNK * 2 + 10).map(|i| (i % 251) as u8).collect();
+        let mut sums = Sums::default();
+        for piece in payload.chunks(7777) {
+            sums.add(piece);
+        }
+        let sums = sums.finish();
+        assert_eq!(sums.len(), 12);
+        assert!(sums_hold(&payload, &sums));
+        assert!(sums_hold(&payload[SUM_CHUNK as usize..], &sums[4..]));
+        for at in [0, SUM_CHUNK as usize, payload.len() - 1] {
+            let mut flipped = payload.clone();
+            flipped[at] ^= 4;
+            assert!(!sums_hold(&flipped, &sums));
+        }
     }
 }

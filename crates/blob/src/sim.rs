@@ -7,7 +7,7 @@ use crate::disk::{Disk, DiskFile};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 #[derive(Clone)]
 enum Op {
@@ -43,6 +43,25 @@ struct State {
 #[derive(Clone, Default)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+    gate: Arc<Gate>,
+}
+
+/// Where a writer waits before it writes, so that a test knows what comes together.
+#[derive(Default)]
+struct Gate {
+    /// Whether it is shut, and whether somebody waits.
+    state: Mutex<(bool, bool)>,
+    opened: Condvar,
+}
+
+/// Keeps a disk's gate shut until it is dropped.
+pub struct Hold(Arc<Gate>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) = (false, false);
+        self.0.opened.notify_all();
+    }
 }
 
 struct SimFile {
@@ -106,6 +125,17 @@ impl SimDisk {
         self.lock().cut_at = Some(step);
     }
 
+    /// Has whoever is about to publish wait until the answer is dropped.
+    pub fn hold(&self) -> Hold {
+        *self.gate.state.lock().unwrap_or_else(PoisonError::into_inner) = (true, false);
+        Hold(self.gate.clone())
+    }
+
+    /// Whether somebody waits for a held disk.
+    pub fn is_waited_for(&self) -> bool {
+        self.gate.state.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
     /// Whether the power went.
     pub fn is_dead(&self) -> bool {
         self.lock().dead
@@ -121,14 +151,41 @@ impl SimDisk {
         self.lock().fail_syncs = count;
     }
 
-    /// Flips one bit of a file, on the disk and in memory.
+    /// The names that are there.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.lock().names.keys().cloned().collect()
+    }
+
+    /// Puts a file there, durable at once: what another machine copied.
+    pub fn put_file(&self, path: &Path, bytes: Vec<u8>) {
+        let mut state = self.lock();
+        state.next_node += 1;
+        let node = state.next_node;
+        state.nodes.insert(node, Node { durable: bytes.clone(), current: bytes, pending: Vec::new() });
+        state.names.insert(path.to_owned(), node);
+        state.durable_names.insert(path.to_owned(), node);
+    }
+
+    /// What a file holds now.
+    pub fn file(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.lock();
+        let node = state.names.get(path)?;
+        state.nodes.get(node).map(|node| node.current.clone())
+    }
+
+    /// Flips the lowest bit of a byte of a file, on the disk and in memory.
     pub fn flip_bit(&self, path: &Path, offset: usize) {
+        self.flip(path, offset, 0);
+    }
+
+    /// Flips one bit of a byte of a file, on the disk and in memory.
+    pub fn flip(&self, path: &Path, offset: usize, bit: u8) {
         let mut state = self.lock();
         let Some(node) = state.names.get(path).copied() else { return };
         if let Some(node) = state.nodes.get_mut(&node) {
             for bytes in [&mut node.durable, &mut node.current] {
                 if let Some(byte) = bytes.get_mut(offset) {
-                    *byte ^= 1;
+                    *byte ^= 1 << bit;
                 }
             }
         }
@@ -244,6 +301,10 @@ impl Disk for SimDisk {
         Ok(Arc::new(SimFile { disk: self.clone(), node, life: state.life }))
     }
 
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock();
         state.step()?;
@@ -261,6 +322,13 @@ impl Disk for SimDisk {
     }
 
     fn free_space(&self, _: &Path) -> io::Result<u64> {
+        {
+            let mut gate = self.gate.state.lock().unwrap_or_else(PoisonError::into_inner);
+            while gate.0 {
+                gate.1 = true;
+                gate = self.gate.opened.wait(gate).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
         let state = self.lock();
         Ok(state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used())))
     }

@@ -1,6 +1,7 @@
 //! Blobs on their way in: hashed while they arrive, in bounded memory or in a spool file.
 
 use crate::disk::{Disk, DiskFile};
+use crate::record::Sums;
 use crate::{BlobError, Settings};
 use sha2::{Digest, Sha256};
 use std::io::IoSlice;
@@ -87,7 +88,7 @@ pub struct Staging {
     held: Held,
     head_len: u32,
     len: u64,
-    crc: u32,
+    sums: Sums,
     sha: Sha256,
 }
 
@@ -96,7 +97,7 @@ pub struct Staged {
     held: Held,
     pub(crate) head_len: u32,
     pub(crate) len: u64,
-    pub(crate) crc: u32,
+    pub(crate) sums: Vec<u8>,
     pub(crate) sha256: [u8; 32],
 }
 
@@ -106,7 +107,7 @@ impl Staging {
             held: Held { stage, chunks: Vec::new(), spool: None, spooled: 0 },
             head_len: 0,
             len: 0,
-            crc: 0,
+            sums: Sums::default(),
             sha: Sha256::new(),
         }
     }
@@ -137,7 +138,7 @@ impl Staging {
     }
 
     async fn take(&mut self, mut bytes: &[u8]) -> Result<(), BlobError> {
-        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        self.sums.add(bytes);
         self.len += bytes.len() as u64;
         while !bytes.is_empty() {
             let room = self.held.chunks.last().map_or(0, |chunk| CHUNK.saturating_sub(chunk.len()));
@@ -196,7 +197,7 @@ impl Staging {
             held: self.held,
             head_len: self.head_len,
             len: self.len,
-            crc: self.crc,
+            sums: self.sums.finish(),
             sha256: self.sha.finalize().into(),
         }
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use mingying_blob::sim::SimDisk;
-use mingying_blob::{BlobError, Blobs, Entry, Kind, Location, Settings};
+use mingying_blob::{BlobError, Blobs, Damage, Depth, Entry, Kind, Location, Settings};
 use mingying_kernel::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ async fn scan_all(blobs: &Blobs) -> Vec<mingying_blob::Found> {
     for pack in blobs.packs() {
         let mut at = 0;
         loop {
-            let scan = blobs.scan(pack.id, at, 3).await.unwrap();
+            let scan = blobs.scan(pack.id, at, 3, Depth::Whole).await.unwrap();
             all.extend(scan.records);
             match scan.next {
                 Some(next) => at = next,
@@ -63,7 +63,11 @@ async fn what_is_published_is_read_back_by_range() {
         assert_eq!(blobs.read(at[1], 3, 100).await.unwrap(), &b"ond"[..]);
         assert!(blobs.read(at[1], 100, 1).await.unwrap().is_empty());
         use sha2::Digest;
-        assert_eq!(blobs.hash(at[0], 4).await.unwrap(), <[u8; 32]>::from(sha2::Sha256::digest(&content)));
+        let found = blobs.record(at[0].pack, at[0].record).await.unwrap();
+        assert_eq!((found.location, found.head_len), (at[0], 4));
+        assert_eq!(found.sha256, <[u8; 32]>::from(sha2::Sha256::digest(&content)));
+        let again = blobs.stage_again(&found, None).await.unwrap();
+        assert_eq!((again.head_len(), again.len(), again.sha256()), (4, at[0].len, found.sha256));
     }
     assert_eq!(blobs.staged_bytes(), 0, "staging memory is given back");
     assert!(std::fs::read_dir(dir.path().join("spool")).unwrap().next().is_none());
@@ -154,9 +158,9 @@ async fn bytes_that_a_failed_sync_left_in_memory_are_not_taken_for_durable() {
     // The process ends, the machine goes on: the page cache still shows the bytes.
     disk.kill();
     let blobs = open_sim(&disk);
-    assert_eq!(blobs.scan(good.pack, 0, 10).await.unwrap().records.len(), 2);
+    assert_eq!(blobs.scan(good.pack, 0, 10, Depth::Whole).await.unwrap().records.len(), 2);
     blobs.settle(good.pack, good.record_end()).await.unwrap();
-    assert_eq!(blobs.scan(good.pack, 0, 10).await.unwrap().records.len(), 1);
+    assert_eq!(blobs.scan(good.pack, 0, 10, Depth::Whole).await.unwrap().records.len(), 1);
 }
 
 #[tokio::test]
@@ -211,7 +215,7 @@ async fn a_torn_tail_is_cut_and_writing_goes_on() {
         assert!(put(&blobs, &bytes(1, 9000)).await.is_err());
         disk.power_cut(seed);
         let blobs = open();
-        let scan = blobs.scan(good.pack, 0, 10).await.unwrap();
+        let scan = blobs.scan(good.pack, 0, 10, Depth::Whole).await.unwrap();
         torn += usize::from(scan.records.len() == 1 && blobs.packs()[0].len > good.record_end());
         blobs.resume(good.pack, scan.end).await.unwrap();
         let next = put(&blobs, b"next").await.unwrap();
@@ -232,12 +236,113 @@ async fn a_damaged_record_is_skipped_and_told() {
     }
     let path = blobs.pack_path(places[0].pack);
     disk.flip_bit(&path, places[1].at as usize + 17);
-    let scan = blobs.scan(places[0].pack, 0, 10).await.unwrap();
-    assert_eq!((scan.records.len(), scan.damaged), (2, vec![places[1].record]));
+    let scan = blobs.scan(places[0].pack, 0, 10, Depth::Whole).await.unwrap();
+    let damage = Damage { from: places[1].record, to: places[2].record };
+    assert_eq!((scan.records.len(), scan.damaged), (2, vec![damage]));
+    assert!(matches!(blobs.read(places[1], 0, 10).await, Err(BlobError::Corrupt(_))), "never wrong bytes");
+    assert!(matches!(blobs.record(places[1].pack, places[1].record).await, Err(BlobError::Corrupt(_))));
+    // A copy of the pack elsewhere has the record at the same place.
+    let mut sound = disk.file(&path).unwrap();
+    sound[places[1].at as usize + 17] ^= 1;
+    disk.put_file(&Path::new("/copy/packs").join(path.file_name().unwrap()), sound);
+    let copy = Path::new("/copy");
+    let found = blobs.scan_replica(copy, places[1].pack, damage.from, damage.to).await.unwrap();
+    assert_eq!((found.len(), found[0].location), (1, places[1]));
+    let staged = blobs.stage_again(&found[0], Some(copy)).await.unwrap();
+    assert_eq!(staged.read_at(4, 500).unwrap(), bytes(1, 500));
     // A damaged header: the next whole record is found all the same.
     disk.flip_bit(&path, places[0].record as usize + 9);
-    let scan = blobs.scan(places[0].pack, 0, 10).await.unwrap();
+    let scan = blobs.scan(places[0].pack, 0, 10, Depth::Whole).await.unwrap();
     assert_eq!(scan.records.iter().map(|f| f.location).collect::<Vec<_>>(), [places[2]]);
+}
+
+/// Whatever bit of a pack flips, a scan names the place, and no read gives a wrong byte.
+async fn flips_are_found(flips: u64) {
+    let disk = SimDisk::new();
+    let settings = Settings { pack_size: 120_000, ..small() };
+    let blobs = Blobs::open_on(Arc::new(disk.clone()), Path::new("/data"), settings).unwrap();
+    let mut kept = Vec::new();
+    for i in 0..300 {
+        let content = bytes(i, 50 + (i as usize * 131) % 1500);
+        kept.push((put(&blobs, &content).await.unwrap(), content));
+    }
+    // And one with several checksums.
+    let content = bytes(7, 100_000);
+    kept.push((put(&blobs, &content).await.unwrap(), content));
+    let packs = blobs.packs();
+    let mut dice = 42_u64;
+    for flip in 0..flips {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let pack = packs[(dice >> 33) as usize % packs.len()];
+        let (at, bit) = ((dice >> 20) % pack.len, (dice >> 11) as u8 % 8);
+        let path = blobs.pack_path(pack.id);
+        disk.flip(&path, at as usize, bit);
+        let mut found = Vec::new();
+        let (mut from, mut end) = (Some(0), 0);
+        while let Some(next) = from {
+            let scan = blobs.scan(pack.id, next, 100, Depth::Whole).await.unwrap();
+            found.extend(scan.damaged);
+            (from, end) = (scan.next, scan.end);
+        }
+        if end < pack.len {
+            found.push(Damage { from: end, to: pack.len });
+        }
+        assert!(found.len() == 1 && (found[0].from..found[0].to).contains(&at), "flip {flip} at {at}.{bit}: {found:?}");
+        for (location, content) in
+            kept.iter().filter(|(l, _)| l.pack == pack.id && l.record <= at && at < l.record_end())
+        {
+            if let Ok(read) = blobs.read(*location, 4, u64::MAX).await {
+                assert!(read == content[..], "flip {flip} at {at}.{bit}");
+            }
+            for part in (0..content.len() as u64).step_by(30_000) {
+                if let Ok(read) = blobs.read(*location, 4 + part, 100).await {
+                    assert!(read == content[part as usize..][..read.len()], "flip {flip} at {at}.{bit}");
+                }
+            }
+        }
+        disk.flip(&path, at as usize, bit);
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_flipped_bits_are_found() {
+    flips_are_found(200).await;
+}
+
+#[tokio::test]
+#[ignore = "part of the soak"]
+async fn soak_a_thousand_flipped_bits_are_found() {
+    flips_are_found(1000).await;
+}
+
+#[tokio::test]
+async fn what_a_failed_sync_left_is_void_for_ever() {
+    let disk = SimDisk::new();
+    let settings = Settings { pack_size: 1 << 20, ..small() };
+    let open = || Blobs::open_on(Arc::new(disk.clone()), Path::new("/data"), settings.clone()).unwrap();
+    let blobs = open();
+    let good = put(&blobs, b"good").await.unwrap();
+    disk.fail_next_syncs(1);
+    assert!(put(&blobs, b"refused").await.is_err());
+    let after = put(&blobs, b"after").await.unwrap();
+    // The process ends; the machine's memory wrote the refused record out after all.
+    disk.kill();
+    let blobs = open();
+    assert!(disk.file(&blobs.pack_path(good.pack)).unwrap().len() as u64 > good.record_end());
+    assert_eq!(scan_all(&blobs).await.iter().map(|f| f.location).collect::<Vec<_>>(), [good, after]);
+    let sealed = blobs.sealed().await.unwrap();
+    assert_eq!((sealed.len(), sealed[0].id, sealed[0].void > 0, sealed[0].guards), (1, good.pack, true, false));
+    // The pack after next may not go before the one it guards.
+    blobs.resume(after.pack, after.record_end()).await.unwrap();
+    put(&blobs, &bytes(1, 1 << 20)).await.unwrap();
+    put(&blobs, b"in a third pack").await.unwrap();
+    assert!(blobs.sealed().await.unwrap()[1].guards);
+    blobs.remove(good.pack).await.unwrap();
+    blobs.remove(good.pack).await.unwrap();
+    assert!(!blobs.sealed().await.unwrap()[0].guards);
+    assert!(matches!(blobs.read(good, 0, 4).await, Err(BlobError::NotFound)));
+    let newest = blobs.packs().last().unwrap().id;
+    assert!(blobs.remove(newest).await.is_err());
 }
 
 /// A fixed-seed slice of the crash campaign: the power goes at each step in turn; whatever was acknowledged is there.

@@ -66,6 +66,14 @@ pub struct Images {
     pub largest_object: u64,
     pub private_storage_classes: Vec<String>,
     pub max_associations: usize,
+    /// Folders with copies of the packs, such as the one of `mingying backup`: damage is healed from them.
+    pub replicas: Vec<PathBuf>,
+    /// Bytes a second that the background check of stored images reads; 0: as fast as the disk.
+    pub check_rate: u64,
+    /// Days from the end of one check of everything to the begin of the next.
+    pub check_every_days: u64,
+    /// Days in which what was deleted can be brought back; then its room is given back.
+    pub keep_deleted_days: u64,
     /// DICOM TLS (PS3.15 B.12). Absent: on unless the listener is on loopback. `false` on a network is a decision for a
     /// segment whose modalities cannot do better (R-4.3.1-d).
     pub tls: Option<bool>,
@@ -79,6 +87,10 @@ impl Default for Images {
             largest_object: 8 << 30,
             private_storage_classes: Vec::new(),
             max_associations: 64,
+            replicas: Vec::new(),
+            check_rate: 20 << 20,
+            check_every_days: 7,
+            keep_deleted_days: 30,
             tls: None,
         }
     }

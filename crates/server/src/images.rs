@@ -183,6 +183,9 @@ impl Store {
         let megabytes = images.bytes >> 20;
         say(lines, format!("images: {} checked, {megabytes} MiB, {} without a row", images.checked, images.orphans))
             .await;
+        if images.healed > 0 {
+            say(lines, format!("{} were damaged and are healed from a replica", images.healed)).await;
+        }
         for uid in &images.missing {
             say(lines, format!("MISSING {uid}")).await;
         }
@@ -199,12 +202,13 @@ impl Store {
 
     async fn backup(&self, dir: &Path, lines: &Lines) -> Result<bool, ServerError> {
         let said = |error: mingying_archive::BackupError| ServerError::Said(error.to_string());
-        let manifest = self.archive.backup(dir).await.map_err(said)?;
+        let mingying_archive::BackedUp { manifest, copied } = self.archive.backup(dir).await.map_err(said)?;
         // Without the key the second factors in the backup cannot be opened.
         let key = self.data_dir.join(crate::setup::KEY_FILE);
         let bytes = std::fs::read(&key).map_err(ServerError::file(&key))?;
         crate::tls::write_private(&dir.join(crate::setup::KEY_FILE), &bytes)?;
         say(lines, format!("{} files, {} rows in {}", manifest.files.len(), manifest.rows, dir.display())).await;
+        say(lines, format!("{} MiB of images were new", copied >> 20)).await;
         say(lines, "the folder holds patient data and the key of second factors: keep it as safe as the server").await;
         Ok(true)
     }

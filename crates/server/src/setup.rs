@@ -114,6 +114,11 @@ impl Place {
         let org = if config.demo { crate::demo::ORG } else { self.home().await? };
         let mut settings = mingying_archive::Settings::new(org);
         settings.max_object = config.images.largest_object;
+        let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 3600));
+        settings.house.replicas.clone_from(&config.images.replicas);
+        settings.house.rate = config.images.check_rate;
+        settings.house.scrub_every = days(config.images.check_every_days);
+        settings.house.keep_deleted = days(config.images.keep_deleted_days);
         settings.derived = (config.images.derived_size > 0).then(|| self.data_dir.join("derived"));
         settings.max_derived = config.images.derived_size;
         Ok(Archive::open(self.db.clone(), blobs, self.clock.clone(), settings).await?)

@@ -52,6 +52,13 @@ pub(crate) fn start(app: &App, runner: Runner, cancel: &CancellationToken, tasks
     tasks.spawn(app.chain.clone().run(app.db.clone(), app.clock.clone(), cancel.clone()));
     tasks.spawn(tick(app.clone(), cancel.clone()));
     tasks.spawn(prepare(app.clone(), cancel.clone()));
+    let (archive, ended) = (app.archive.clone(), cancel.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = ended.cancelled() => {}
+            () = archive.keep_house() => {}
+        }
+    });
 }
 
 /// How often what ends by time is looked for.

@@ -1,10 +1,9 @@
-//! What stands beside the index: quarantine, frame indexes, figures, and the rows that `verify` compares.
+//! What stands beside the index: quarantine, frame indexes, figures.
 
 use crate::model::{Quarantined, Stats};
-use crate::record::Place;
+use crate::record::{Address, Place};
 use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, params, scope_sql};
 use mingying_kernel::{OrgId, Scope};
-use std::collections::HashSet;
 
 /// A quarantined object with its place.
 pub(crate) struct Held {
@@ -14,7 +13,7 @@ pub(crate) struct Held {
 }
 
 const QUARANTINE: &str = "key, org_id, reason, sop_uid, study_uid, sha256, pack, record_at, payload_at, size, \
-     head_len, received_at, source";
+     head_len, moved_to, moved_at, received_at, source";
 
 fn held(row: &Row) -> Result<Held, DbError> {
     Ok(Held {
@@ -57,12 +56,19 @@ pub(crate) async fn quarantined_one(db: &Db, scope: Scope, key: i64) -> Result<H
     held(&db.query_one(AssertSqlSafe(sql), params![key]).await?)
 }
 
+/// The quarantined object of a record.
+pub(crate) async fn held_at(db: &Db, at: Address) -> Result<Option<Held>, DbError> {
+    let sql = format!("SELECT {QUARANTINE} FROM quarantine WHERE pack = $1 AND record_at = $2 AND state = 'held'");
+    let row = db.query_opt(AssertSqlSafe(sql), params![at.pack, at.record]).await?;
+    row.map(|row| held(&row)).transpose()
+}
+
 /// Moves a quarantined object from `held` to `state`. `false` when it was not held (any more).
-pub(crate) async fn settle_quarantined(tx: &mut Tx, pack: u64, record: u64, state: &str) -> Result<bool, DbError> {
+pub(crate) async fn settle_quarantined(tx: &mut Tx, at: Address, state: &str) -> Result<bool, DbError> {
     let changed = tx
         .execute(
             "UPDATE quarantine SET state = $1 WHERE pack = $2 AND record_at = $3 AND state = 'held'",
-            params![state, pack, record],
+            params![state, at.pack, at.record],
         )
         .await?;
     Ok(changed == 1)
@@ -81,7 +87,8 @@ pub(crate) async fn stats(db: &Db) -> Result<Stats, DbError> {
              COALESCE(CAST(SUM(instance_count) AS BIGINT), 0) AS instances, \
              COALESCE(CAST(SUM(size) AS BIGINT), 0) AS size, \
              (SELECT COUNT(*) FROM duplicates) AS duplicates, \
-             (SELECT COUNT(*) FROM quarantine WHERE state = 'held') AS quarantined FROM studies",
+             (SELECT COUNT(*) FROM quarantine WHERE state = 'held') AS quarantined, \
+             (SELECT COUNT(*) FROM damages WHERE state = 'found') AS damaged FROM studies",
             params![],
         )
         .await?;
@@ -92,60 +99,9 @@ pub(crate) async fn stats(db: &Db) -> Result<Stats, DbError> {
         size: row.get("size")?,
         duplicates: row.get("duplicates")?,
         quarantined: row.get("quarantined")?,
+        damaged: row.get("damaged")?,
         ..Stats::default()
     })
-}
-
-/// A row that says where a blob lies.
-pub(crate) struct Claim {
-    pub key: i64,
-    /// What a report calls it: a SOP instance UID or a quarantine number.
-    pub name: String,
-    pub place: Place,
-}
-
-/// Indexed blobs by key, for `verify`: instances, then duplicates, then quarantined objects.
-pub(crate) async fn claims(db: &Db, table: ClaimTable, after: i64, limit: u32) -> Result<Vec<Claim>, DbError> {
-    let sql = match table {
-        ClaimTable::Instances => {
-            "SELECT key, sop_uid AS name, sha256, pack, record_at, payload_at, size, head_len FROM instances \
-             WHERE key > $1 ORDER BY key LIMIT $2"
-        }
-        ClaimTable::Duplicates => {
-            "SELECT d.key, i.sop_uid AS name, d.sha256, d.pack, d.record_at, d.payload_at, d.size, d.head_len \
-             FROM duplicates d JOIN instances i ON i.key = d.instance_key WHERE d.key > $1 ORDER BY d.key LIMIT $2"
-        }
-        ClaimTable::Quarantine => {
-            "SELECT key, 'quarantine ' || CAST(key AS TEXT) AS name, sha256, pack, record_at, payload_at, size, \
-             head_len FROM quarantine WHERE state = 'held' AND key > $1 ORDER BY key LIMIT $2"
-        }
-    };
-    db.query(sql, params![after, limit])
-        .await?
-        .iter()
-        .map(|row| Ok(Claim { key: row.get("key")?, name: row.get("name")?, place: super::place(row)? }))
-        .collect()
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum ClaimTable {
-    Instances,
-    Duplicates,
-    Quarantine,
-}
-
-/// Where the records of a pack lie that the index knows, whatever became of them.
-pub(crate) async fn known_records(db: &Db, pack: u64) -> Result<HashSet<u64>, DbError> {
-    db.query(
-        "SELECT record_at FROM instances WHERE pack = $1 UNION SELECT record_at FROM duplicates WHERE pack = $1 \
-         UNION SELECT record_at FROM quarantine WHERE pack = $1 \
-         UNION SELECT record_at FROM repeated_records WHERE pack = $1",
-        params![pack],
-    )
-    .await?
-    .iter()
-    .map(|row| row.get("record_at"))
-    .collect()
 }
 
 /// Whether nothing was ever received or told here.

@@ -25,7 +25,7 @@ const INSTANCE: &str = "i.key AS i_key, i.sop_uid AS i_uid, i.sop_class AS i_cla
      i.number AS i_number, i.content_date AS i_date, i.content_time AS i_time, i.image_rows AS i_rows, \
      i.image_columns AS i_columns, i.bits_allocated AS i_bits, i.samples AS i_samples, i.frames AS i_frames, i.sha256, \
      i.pack, i.record_at, i.payload_at, i.size, i.head_len, i.header_end AS i_header_end, i.pixel_at AS i_pixel_at, \
-     i.pixel_len AS i_pixel_len, i.received_at AS i_received";
+     i.pixel_len AS i_pixel_len, i.received_at AS i_received, i.moved_to, i.moved_at";
 
 fn study(row: &Row) -> Result<StudyRow, DbError> {
     Ok(StudyRow {

@@ -12,7 +12,7 @@ use mingying_kernel::{OrgId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Held while the index is written: with several processes on one database, one at a time.
-const INDEX_LOCK: i64 = 0x6172_6368;
+pub(super) const INDEX_LOCK: i64 = 0x6172_6368;
 
 /// What became of one object.
 #[derive(Debug, Clone)]
@@ -362,15 +362,15 @@ fn insert_series(writes: &mut Statements, key: i64, d: &Described, study_key: i6
 }
 
 fn insert_instance(writes: &mut Statements, key: i64, study_key: i64, series_key: i64, item: &Arrived, d: &Described) {
-    let Place { location, head_len, sha256 } = item.place;
+    let Place { address, location, head_len, sha256 } = item.place;
     // The row tells places in the whole file, the description in the data set.
     let in_file = |offset: u64| if offset == 0 { 0 } else { head_len + offset };
     writes.push(
         "INSERT INTO instances (key, study_key, series_key, sop_uid, sop_class, transfer_syntax, number, content_date, \
          content_time, image_rows, image_columns, bits_allocated, samples, frames, sha256, pack, record_at, payload_at, \
-         size, head_len, header_end, pixel_at, pixel_len, received_at, source) \
+         size, head_len, header_end, pixel_at, pixel_len, received_at, source, moved_to, moved_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-         $23, $24, $25)",
+         $23, $24, $25, $26, $27)",
         params![
             key,
             study_key,
@@ -387,8 +387,8 @@ fn insert_instance(writes: &mut Statements, key: i64, study_key: i64, series_key
             d.samples,
             d.frames,
             sha256.as_slice(),
-            location.pack,
-            location.record,
+            address.pack,
+            address.record,
             location.at,
             location.len,
             head_len,
@@ -396,7 +396,9 @@ fn insert_instance(writes: &mut Statements, key: i64, study_key: i64, series_key
             in_file(d.pixel_at),
             d.pixel_len,
             item.meta.received_at,
-            &item.meta.source
+            &item.meta.source,
+            item.place.moved().0,
+            item.place.moved().1
         ],
     );
     if let Some(frames) = &d.frame_index {

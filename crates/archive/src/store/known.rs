@@ -48,7 +48,7 @@ pub(crate) async fn is_kept_beside(db: &Db, instance_key: i64, sha256: &[u8; 32]
 pub(super) fn known_sql(n: usize) -> String {
     format!(
         "SELECT i.sop_uid, i.key, i.sop_class, i.sha256, i.pack, i.record_at, i.payload_at, i.size, i.head_len, \
-         st.study_uid, se.series_uid FROM instances i JOIN studies st ON st.key = i.study_key \
+         i.moved_to, i.moved_at, st.study_uid, se.series_uid FROM instances i JOIN studies st ON st.key = i.study_key \
          JOIN series se ON se.key = i.series_key WHERE i.sop_uid IN ({})",
         places(1, n)
     )
@@ -88,41 +88,48 @@ pub(super) async fn again(
     d: &Described,
     found: &Known,
 ) -> Result<(Outcome, bool), DbError> {
-    let location = item.place.location;
-    let same_record = (found.place.location.pack, found.place.location.record) == (location.pack, location.record);
-    if same_record {
+    let Place { address, location, head_len, sha256 } = item.place;
+    if found.place.address == address {
         return Ok((Outcome::Stored(ingested(&d.sop_uid, found, true, false)), false));
     }
-    let other = item.place.sha256 != found.place.sha256;
+    let other = sha256 != found.place.sha256;
     if other {
         let key = keys.take(tx).await?;
         let kept = tx
             .execute(
                 "INSERT INTO duplicates (key, instance_key, sha256, pack, record_at, payload_at, size, head_len, \
-                 received_at, source) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+                 received_at, source, moved_to, moved_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
                  ON CONFLICT (instance_key, sha256) DO NOTHING",
                 params![
                     key,
                     found.key,
-                    item.place.sha256.as_slice(),
-                    location.pack,
-                    location.record,
+                    sha256.as_slice(),
+                    address.pack,
+                    address.record,
                     location.at,
                     location.len,
-                    item.place.head_len,
+                    head_len,
                     item.meta.received_at,
-                    &item.meta.source
+                    &item.meta.source,
+                    item.place.moved().0,
+                    item.place.moved().1
                 ],
             )
             .await?;
         if kept == 1 {
             return Ok((Outcome::Stored(ingested(&d.sop_uid, found, false, true)), true));
         }
+        // Kept beside already: by another record, which makes this one a repetition, or by this very one.
+        let this = "SELECT key FROM duplicates WHERE pack = $1 AND record_at = $2";
+        if tx.query_opt(this, params![address.pack, address.record]).await?.is_some() {
+            return Ok((Outcome::Stored(ingested(&d.sop_uid, found, false, true)), false));
+        }
     }
     tx.execute(
         "INSERT INTO repeated_records (pack, record_at, instance_key) VALUES ($1, $2, $3) \
          ON CONFLICT (pack, record_at) DO NOTHING",
-        params![location.pack, location.record, found.key],
+        params![address.pack, address.record, found.key],
     )
     .await?;
     Ok((Outcome::Stored(ingested(&d.sop_uid, found, !other, other)), false))
@@ -136,11 +143,11 @@ pub(super) async fn quarantine(
     sop_uid: &str,
     study_uid: &str,
 ) -> Result<Outcome, DbError> {
-    let Place { location, head_len, sha256 } = item.place;
+    let Place { address, location, head_len, sha256 } = item.place;
     let there = tx
         .query_opt(
             "SELECT key FROM quarantine WHERE pack = $1 AND record_at = $2",
-            params![location.pack, location.record],
+            params![address.pack, address.record],
         )
         .await?;
     if let Some(row) = there {
@@ -152,8 +159,8 @@ pub(super) async fn quarantine(
     let sop_uid = if sop_uid.is_empty() { &item.meta.file.sop_instance } else { sop_uid };
     tx.execute(
         "INSERT INTO quarantine (key, org_id, reason, state, sop_uid, study_uid, sha256, pack, record_at, payload_at, \
-         size, head_len, received_at, source) \
-         VALUES ($1, $2, $3, 'held', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         size, head_len, received_at, source, moved_to, moved_at) \
+         VALUES ($1, $2, $3, 'held', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         params![
             key,
             item.meta.owner.org,
@@ -161,13 +168,15 @@ pub(super) async fn quarantine(
             sop_uid,
             study_uid,
             sha256.as_slice(),
-            location.pack,
-            location.record,
+            address.pack,
+            address.record,
             location.at,
             location.len,
             head_len,
             item.meta.received_at,
-            &item.meta.source
+            &item.meta.source,
+            item.place.moved().0,
+            item.place.moved().1
         ],
     )
     .await?;

@@ -1,18 +1,23 @@
 //! The only SQL of the archive.
 
 mod aside;
+mod deleted;
 mod find;
 mod index;
 mod known;
+mod places;
 mod progress;
 
 pub(crate) use aside::*;
+pub(crate) use deleted::*;
 pub(crate) use find::*;
 pub(crate) use index::*;
 pub(crate) use known::{is_kept_beside, known_contents};
+pub(crate) use places::*;
 pub(crate) use progress::*;
 
-use crate::record::Place;
+use crate::record::{Address, Place};
+use index::INDEX_LOCK;
 use mingying_blob::Location;
 use mingying_db::{DbError, Row};
 
@@ -39,10 +44,13 @@ fn places(first: usize, n: usize) -> String {
 
 fn place(row: &Row) -> Result<Place, DbError> {
     let sha: Vec<u8> = row.get("sha256")?;
+    let address = Address { pack: row.get("pack")?, record: row.get("record_at")? };
+    let (moved_to, moved_at): (Option<u64>, Option<u64>) = (row.get("moved_to")?, row.get("moved_at")?);
     Ok(Place {
+        address,
         location: Location {
-            pack: row.get("pack")?,
-            record: row.get("record_at")?,
+            pack: moved_to.unwrap_or(address.pack),
+            record: moved_at.unwrap_or(address.record),
             at: row.get("payload_at")?,
             len: row.get("size")?,
         },

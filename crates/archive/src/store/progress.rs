@@ -1,7 +1,8 @@
 //! Row keys, and how far packs are indexed and events have told.
 
-use super::StudyBrief;
-use mingying_db::{Db, DbError, Tx, params};
+use super::{INDEX_LOCK, StudyBrief};
+use mingying_db::{AssertSqlSafe, Db, DbError, Tx, params};
+use mingying_kernel::Timestamp;
 use std::collections::HashMap;
 
 /// Row keys, taken from the database in blocks.
@@ -79,6 +80,46 @@ pub(crate) async fn unannounced(db: &Db) -> Result<Vec<(StudyBrief, i64, String)
     })
     .collect()
 }
+
+/// Packs that were taken out of the index: their files are to go.
+pub(crate) async fn removed_packs(db: &Db) -> Result<Vec<u64>, DbError> {
+    db.query("SELECT pack FROM removed_packs ORDER BY pack", params![])
+        .await?
+        .iter()
+        .map(|row| row.get("pack"))
+        .collect()
+}
+
+/// Takes a pack out of the index, with the rows of what is dead in it. `false` when something there still lives.
+pub(crate) async fn retire(db: &Db, pack: u64, now: Timestamp) -> Result<bool, DbError> {
+    let mut tx = db.begin().await?;
+    tx.lock(INDEX_LOCK).await?;
+    let row = tx.query_one(LIVING, params![pack]).await?;
+    if row.get::<i64>("n")? > 0 {
+        return Ok(false);
+    }
+    for table in ["deleted_objects", "quarantine"] {
+        let sql = format!("DELETE FROM {table} WHERE COALESCE(moved_to, pack) = $1");
+        tx.execute(AssertSqlSafe(sql), params![pack]).await?;
+    }
+    tx.execute("DELETE FROM repeated_records WHERE pack = $1", params![pack]).await?;
+    tx.execute("DELETE FROM damages WHERE pack = $1", params![pack]).await?;
+    tx.execute(
+        "INSERT INTO removed_packs (pack, removed_at) VALUES ($1, $2) ON CONFLICT (pack) DO NOTHING",
+        params![pack, now],
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// How many rows need bytes of a pack.
+const LIVING: &str = "SELECT \
+     (SELECT COUNT(*) FROM instances WHERE (pack = $1 AND moved_to IS NULL) OR moved_to = $1) + \
+     (SELECT COUNT(*) FROM duplicates WHERE (pack = $1 AND moved_to IS NULL) OR moved_to = $1) + \
+     (SELECT COUNT(*) FROM quarantine WHERE state = 'held' AND ((pack = $1 AND moved_to IS NULL) OR moved_to = $1)) + \
+     (SELECT COUNT(*) FROM deleted_objects o JOIN deletions d ON d.key = o.deletion_key \
+      WHERE d.state = 'deleted' AND ((o.pack = $1 AND o.moved_to IS NULL) OR o.moved_to = $1)) AS n";
 
 const REBUILDING: &str = "rebuilding";
 

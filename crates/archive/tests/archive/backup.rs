@@ -1,6 +1,6 @@
 use crate::crash::answers;
 use crate::objects::*;
-use mingying_archive::{BackupError, Settings, restore, verify_backup};
+use mingying_archive::{BackedUp, BackupError, Settings, restore, verify_backup};
 use mingying_db::{Db, params};
 use mingying_testkit::on_both;
 use std::path::Path;
@@ -27,7 +27,7 @@ on_both! {
             }
         };
         let (manifest, ()) = tokio::join!(bench.archive.backup(&backup), sending);
-        let manifest = manifest.unwrap();
+        let manifest = manifest.unwrap().manifest;
         assert!(manifest.files.iter().any(|f| f.path.starts_with("packs/")) && manifest.rows > 10);
         assert_eq!(verify_backup(&backup).await.unwrap(), manifest);
 
@@ -56,7 +56,10 @@ on_both! {
         );
 
         // Nothing is overwritten, and damage is noticed.
-        assert!(matches!(bench.archive.backup(&backup).await, Err(BackupError::NotEmpty(_))));
+        let foreign = dir.path().join("foreign");
+        std::fs::create_dir(&foreign).unwrap();
+        std::fs::write(foreign.join("thesis.txt"), "mine").unwrap();
+        assert!(matches!(bench.archive.backup(&foreign).await, Err(BackupError::NotEmpty(_))));
         assert!(matches!(restored(&backup, &empty.db, &dir.path().join("x")).await, Err(BackupError::NotEmpty(_))));
         let other = mingying_testkit::sqlite().await;
         assert!(matches!(restored(&backup, &other.db, &new).await, Err(BackupError::NotEmpty(_))));
@@ -66,6 +69,67 @@ on_both! {
         std::fs::write(backup.join(&pack.path), rotten).unwrap();
         assert!(matches!(restored(&backup, &other.db, &dir.path().join("y")).await, Err(BackupError::Damaged(_))));
         assert!(matches!(restored(dir.path(), &other.db, &dir.path().join("z")).await, Err(BackupError::NotABackup)));
+    }
+}
+
+on_both! {
+    async fn a_backup_into_its_own_folder_copies_what_is_new(db: Db) {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = mingying_blob::Settings { pack_size: 6000, reserve: 0, ..Default::default() };
+        let blobs = |dir: &Path| mingying_blob::Blobs::open(dir, settings.clone()).unwrap();
+        let bench = open_on(db.clone(), blobs(&dir.path().join("blobs"))).await.unwrap();
+        for i in 1..=12 {
+            bench.send(&slice(1, 1, i)).await.unwrap();
+        }
+        let backup = dir.path().join("backup");
+        let first = bench.archive.backup(&backup).await.unwrap();
+        let all: u64 = bench.archive.blobs().packs().iter().map(|pack| pack.len).sum();
+        assert_eq!(first.copied, all);
+        assert_eq!(bench.archive.backup(&backup).await.unwrap().copied, 0, "nothing is new");
+
+        bench.send(&slice(2, 1, 1)).await.unwrap();
+        bench.send(&slice(2, 1, 2)).await.unwrap();
+        let grown = bench.archive.blobs().packs().iter().map(|pack| pack.len).sum::<u64>() - all;
+        let second = bench.archive.backup(&backup).await.unwrap();
+        assert_eq!(second.copied, grown);
+        assert_eq!(verify_backup(&backup).await.unwrap(), second.manifest);
+        let names: Vec<_> = std::fs::read_dir(&backup).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(names.len(), 3, "the tables of the first one are gone: {names:?}");
+
+        // An interrupted one: tables half written, a pack longer than the manifest says. The one before still holds.
+        std::fs::create_dir(backup.join("db-1")).unwrap();
+        std::fs::write(backup.join("db-1/studies.jsonl"), "{").unwrap();
+        let last = backup.join(&second.manifest.files.last().unwrap().path);
+        let mut longer = std::fs::read(&last).unwrap();
+        longer.extend_from_slice(b"half a record");
+        std::fs::write(&last, longer).unwrap();
+        let empty = mingying_testkit::sqlite().await;
+        restored(&backup, &empty.db, &dir.path().join("restored")).await.unwrap();
+        let again = open_on(empty.db.clone(), blobs(&dir.path().join("restored"))).await.unwrap();
+        assert_eq!(answers(&again).await, answers(&bench).await);
+        assert!(again.archive.verify().await.unwrap().intact());
+
+        // The next one goes on from there, and copies a pack anew that rotted in the backup.
+        bench.send(&slice(3, 1, 1)).await.unwrap();
+        let mut rotten = std::fs::read(&last).unwrap();
+        rotten[200] ^= 1;
+        std::fs::write(&last, rotten).unwrap();
+        let third = bench.archive.backup(&backup).await.unwrap();
+        assert_eq!(verify_backup(&backup).await.unwrap(), third.manifest);
+
+        // Half written from the start: no backup. Cut short: damaged. Another store's: not touched.
+        let half = dir.path().join("half");
+        std::fs::create_dir_all(half.join("packs")).unwrap();
+        std::fs::copy(&last, half.join("packs").join(last.file_name().unwrap())).unwrap();
+        assert!(matches!(restored(&half, &empty.db, &dir.path().join("h")).await, Err(BackupError::NotABackup)));
+        assert!(matches!(again.archive.backup(&half).await, Ok(BackedUp { copied, .. }) if copied > 0), "of its own packs");
+        let stranger = mingying_testkit::sqlite().await;
+        let stranger = open_on(stranger.db.clone(), blobs(&dir.path().join("strange"))).await.unwrap();
+        stranger.send(&slice(1, 1, 1)).await.unwrap();
+        assert!(matches!(stranger.archive.backup(&backup).await, Err(BackupError::NotEmpty(_))));
+        let bytes = std::fs::read(&last).unwrap();
+        std::fs::write(&last, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(matches!(verify_backup(&backup).await, Err(BackupError::Damaged(_))));
     }
 }
 

@@ -95,7 +95,7 @@ on_both! {
             let stored = bench.send(&other).await.unwrap();
             assert!(stored.conflicting && !stored.duplicate);
         }
-        let written = bench.archive.blobs().scan(bench.archive.blobs().packs()[0].id, 0, 100).await.unwrap();
+        let written = bench.archive.blobs().scan(bench.archive.blobs().packs()[0].id, 0, 100, mingying_blob::Depth::Whole).await.unwrap();
         assert_eq!(written.records.len(), 2, "either content is written once");
         let stats = bench.archive.stats().await.unwrap();
         assert_eq!((stats.instances, stats.duplicates), (1, 1));

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backup;
+mod compact;
 mod crash;
+mod delete;
 mod ingest;
 mod objects;
 mod query;
@@ -10,3 +12,5 @@ mod rate;
 mod reading;
 mod rebuild;
 mod scale;
+mod scrub;
+mod soak;

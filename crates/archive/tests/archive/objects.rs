@@ -8,7 +8,8 @@ use dicom_transfer_syntax_registry::entries::{
     EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN,
 };
 use mingying_archive::{
-    Archive, ArchiveError, FileMeta, Ingested, ManageQuarantine, Origin, ReadStudies, Settings, StoreStudy,
+    Archive, ArchiveError, DeleteStudies, FileMeta, Ingested, ManageQuarantine, Origin, ReadStudies, Settings,
+    StoreStudy,
 };
 use mingying_blob::Blobs;
 use mingying_db::Db;
@@ -120,9 +121,12 @@ pub async fn open(db: Db, dir: &Path) -> Bench {
 }
 
 pub async fn open_on(db: Db, blobs: Blobs) -> Result<Bench, ArchiveError> {
-    let clock: SharedClock = clock();
+    open_with(db, blobs, clock(), Settings::new(org())).await
+}
+
+pub async fn open_with(db: Db, blobs: Blobs, clock: SharedClock, settings: Settings) -> Result<Bench, ArchiveError> {
     let ctx = ctx_as(Role::Machine, &clock);
-    let archive = Archive::open(db.clone(), blobs, clock, Settings::new(org())).await?;
+    let archive = Archive::open(db.clone(), blobs, clock, settings).await?;
     Ok(Bench { archive, db, ctx })
 }
 
@@ -136,6 +140,10 @@ impl Bench {
     }
 
     pub fn read(&self) -> Permit<ReadStudies> {
+        self.ctx.permit().unwrap()
+    }
+
+    pub fn delete(&self) -> Permit<DeleteStudies> {
         self.ctx.permit().unwrap()
     }
 

@@ -4,7 +4,7 @@ use crate::crash::{blobs_on, send_mixed};
 use crate::objects::*;
 use mingying_archive::{InstanceRow, Level, Query, SeriesRow, StudyRow, rebuild};
 use mingying_blob::sim::SimDisk;
-use mingying_db::{Db, params};
+use mingying_db::params;
 use mingying_testkit::on_both;
 
 /// Every row that the public functions give, in their order, without row keys.

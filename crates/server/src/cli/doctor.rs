@@ -53,6 +53,7 @@ pub(super) async fn doctor(args: &PlaceArgs) -> Result<ExitCode, ServerError> {
     match args.open().await {
         Ok((_, place)) => {
             database(&mut findings, &place).await;
+            images(&mut findings, &config, &place).await;
             peers(&mut findings, &config, &place).await;
             place.db.close().await;
         }
@@ -238,6 +239,22 @@ async fn database(findings: &mut Findings, place: &Place) {
             ),
         },
         Err(error) => findings.bad("chain", &error.to_string(), "run `mingying migrate`"),
+    }
+}
+
+/// What the background check has found.
+async fn images(findings: &mut Findings, config: &Config, place: &Place) {
+    match mingying_archive::damage_waiting(&place.db).await {
+        Ok(0) => findings.good("images", "no damage is known"),
+        Ok(waiting) => findings.bad(
+            "images",
+            &format!("{waiting} damaged places in the packs wait for a sound copy"),
+            "name a backup folder in images.replicas and run `mingying verify`; check the disk",
+        ),
+        Err(error) => findings.bad("images", &error.to_string(), "run `mingying migrate`"),
+    }
+    for replica in config.images.replicas.iter().filter(|replica| !replica.is_dir()) {
+        findings.note("replica", &format!("{} is not there", replica.display()));
     }
 }
 

@@ -57,9 +57,9 @@ enum Command {
     Import(images::ImportArgs),
     /// Write studies as DICOM files into a folder
     Export(images::ExportArgs),
-    /// Compute the hash of every stored image again, and walk the audit chain
+    /// Compute the hash of every stored image again, heal what a replica has, and walk the audit chain
     Verify,
-    /// Copy database and images, online and consistent, into a new folder
+    /// Copy database and images, online and consistent, into a new folder, or what is new into that of an earlier backup
     Backup { dir: PathBuf },
     /// Make an installation from a backup; the data folder must be empty
     Restore { dir: PathBuf },

@@ -1,0 +1,78 @@
+//! What keeps the store in order beside normal work: the background check and compaction, slowly and politely.
+
+use crate::Archive;
+use crate::scrub::Scrubbed;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often compaction is looked at.
+const COMPACT_EVERY: Duration = Duration::from_hours(1);
+/// How often it is asked whether the next round of the check is due, and whether a busy moment has passed.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+const MOMENT: Duration = Duration::from_millis(250);
+
+/// How the archive keeps its store in order.
+#[derive(Debug, Clone)]
+pub struct Housekeeping {
+    /// Folders with copies of the packs, such as backups: damage is healed from them.
+    pub replicas: Vec<PathBuf>,
+    /// Bytes a second that checking and compaction read together; 0: as fast as the disk.
+    pub rate: u64,
+    /// From the end of one check of everything to the begin of the next.
+    pub scrub_every: Duration,
+    /// A sealed pack whose living share is smaller is rewritten; 0 to 1.
+    pub live_share: f64,
+    /// How long what was deleted can be brought back.
+    pub keep_deleted: Duration,
+}
+
+impl Default for Housekeeping {
+    fn default() -> Self {
+        Self {
+            replicas: Vec::new(),
+            rate: 20 << 20,
+            scrub_every: Duration::from_hours(7 * 24),
+            live_share: 0.5,
+            keep_deleted: Duration::from_hours(30 * 24),
+        }
+    }
+}
+
+impl Archive {
+    /// Checks and compacts until it is dropped, which it may be at any moment.
+    pub async fn keep_house(&self) {
+        let mut compacted = tokio::time::Instant::now();
+        loop {
+            match self.scrub().await {
+                Ok(Scrubbed::Bytes(bytes)) => self.pace(bytes).await,
+                Ok(Scrubbed::Idle) => tokio::time::sleep(LOOK_EVERY).await,
+                Err(error) => {
+                    tracing::warn!(%error, "the background check waits");
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            }
+            if compacted.elapsed() >= COMPACT_EVERY {
+                compacted = tokio::time::Instant::now();
+                if let Err(error) = self.compact().await {
+                    tracing::warn!(%error, "compaction waits");
+                }
+            }
+        }
+    }
+
+    /// Waits as long as reading so many bytes may take, and as long as images arrive.
+    pub(crate) async fn pace(&self, bytes: u64) {
+        let rate = self.settings().house.rate;
+        if rate == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate as f64)).await;
+        loop {
+            let before = self.arrivals();
+            tokio::time::sleep(MOMENT).await;
+            if self.arrivals() == before {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Every stored byte read again from time to time, and compared with what was written and with what the index says.
+//!
+//! What is damaged is healed from a replica: a folder with copies of the packs, such as a backup. The sound record is
+//! appended to the log as a copy, and the rows point there; a damaged pack is never written. Without a replica the
+//! damage is told, reads of what lies there fail, and nothing wrong is ever given out.
+
+use crate::commit::Task;
+use crate::log::{Said, said};
+use crate::model::{Damaged, Verified};
+use crate::record::{Address, CopyMeta};
+use crate::store::{self, Claim};
+use crate::{Archive, ArchiveError};
+use mingying_blob::{BlobError, Blobs, Damage, Depth, Entry, Found, Kind, PackInfo};
+use mingying_db::Db;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+/// Records of one step.
+const STEP: usize = 256;
+
+/// What a step of the scrub did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scrubbed {
+    /// So many bytes were read.
+    Bytes(u64),
+    /// A round is done, and the next one is not due.
+    Idle,
+}
+
+impl Archive {
+    /// Reads every stored object again, compares packs and index both ways, and heals what it can. Runs beside normal
+    /// work, as fast as the disk allows.
+    pub async fn verify(&self) -> Result<Verified, ArchiveError> {
+        self.flush().await?;
+        let mut verified = Verified::default();
+        let packs = self.blobs().packs();
+        for pack in &packs {
+            let mut next = Some(0);
+            while let Some(at) = next {
+                next = self.check(*pack, at, &mut verified).await?;
+            }
+        }
+        for pack in store::packs_in_use(self.db()).await? {
+            if packs.iter().all(|there| there.id != pack) {
+                self.check_missing(pack, &mut verified).await?;
+            }
+        }
+        Ok(verified)
+    }
+
+    /// The next piece of the background check. Its place is kept in the database, so that a restart goes on there.
+    pub async fn scrub(&self) -> Result<Scrubbed, ArchiveError> {
+        let now = self.clock().now();
+        let mut place = store::scrub_place(self.db()).await?;
+        if let Some(ended) = place.ended {
+            if now.since(ended) < self.settings().house.scrub_every {
+                return Ok(Scrubbed::Idle);
+            }
+            place = store::ScrubPlace::default();
+        }
+        // Packs are never added before the newest: those behind the place are done.
+        let pack = self.blobs().packs().into_iter().find(|pack| pack.id >= place.pack);
+        let Some(pack) = pack else {
+            store::set_scrub_place(self.db(), store::ScrubPlace { ended: Some(now), ..place }).await?;
+            return Ok(Scrubbed::Idle);
+        };
+        let at = if pack.id == place.pack { place.at } else { 0 };
+        let mut found = Verified::default();
+        let next = self.check(pack, at, &mut found).await?;
+        let (place, upto) = match next {
+            Some(next) => (store::ScrubPlace { pack: pack.id, at: next, ended: None }, next),
+            None => (store::ScrubPlace { pack: pack.id + 1, at: 0, ended: None }, pack.len),
+        };
+        store::set_scrub_place(self.db(), place).await?;
+        Ok(Scrubbed::Bytes(upto.saturating_sub(at)))
+    }
+
+    /// Damaged places that were found, newest first: those that wait, and what became of the others.
+    pub async fn damages(&self, limit: u32) -> Result<Vec<Damaged>, ArchiveError> {
+        Ok(store::damages(self.db(), limit).await?)
+    }
+
+    /// Checks a piece of a pack from `at` on; where to go on.
+    async fn check(&self, pack: PackInfo, at: u64, verified: &mut Verified) -> Result<Option<u64>, ArchiveError> {
+        let mut scan = self.blobs().scan(pack.id, at, STEP, Depth::Whole).await?;
+        let next = scan.next.filter(|next| *next < pack.len);
+        if scan.next.is_none() && scan.end < pack.len {
+            scan.damaged.push(Damage { from: scan.end, to: pack.len });
+        }
+        // Records of a batch that is being written are not looked at: their rows are on the way.
+        scan.records.retain(|found| found.next <= pack.len);
+        let claims = store::claims(self.db(), pack.id, at, next.unwrap_or(pack.len)).await?;
+        let sound: HashMap<u64, &Found> = scan.records.iter().map(|found| (found.location.record, found)).collect();
+        let mut broken = scan.damaged.clone();
+        for claim in &claims {
+            verified.checked += 1;
+            verified.bytes += claim.place.location.len;
+            let here = claim.place.location.record;
+            let holds = sound
+                .get(&here)
+                .is_some_and(|found| found.location == claim.place.location && found.sha256 == claim.place.sha256);
+            if !holds && !broken.iter().any(|damage| (damage.from..damage.to).contains(&here)) {
+                // Whole, but not what the row says.
+                broken.push(Damage { from: here, to: claim.place.location.record_end() });
+            }
+        }
+        for damage in broken {
+            let hit: Vec<&Claim> =
+                claims.iter().filter(|c| (damage.from..damage.to).contains(&c.place.location.record)).collect();
+            self.damaged(pack.id, damage, "damaged", &hit, verified).await?;
+        }
+        let claimed: HashSet<u64> = claims.iter().map(|c| c.place.location.record).collect();
+        for found in scan.records.into_iter().filter(|found| !claimed.contains(&found.location.record)) {
+            if let Some(said) = said(found)
+                && said.kind == Kind::Object
+                && !store::is_known(self.db(), said.place.address).await?
+            {
+                verified.orphans += 1;
+            }
+        }
+        Ok(next)
+    }
+
+    /// Every row whose bytes should be in a pack that is not there.
+    async fn check_missing(&self, pack: u64, verified: &mut Verified) -> Result<(), ArchiveError> {
+        let claims = store::claims(self.db(), pack, 0, i64::MAX as u64).await?;
+        tracing::error!(pack, objects = claims.len(), "a pack is missing");
+        for claim in &claims {
+            verified.checked += 1;
+            let location = claim.place.location;
+            let damage = Damage { from: location.record, to: location.record_end() };
+            self.damaged(pack, damage, "missing", &[claim], verified).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes a damaged place, and heals it when a replica has what was there.
+    async fn damaged(
+        &self,
+        pack: u64,
+        damage: Damage,
+        what: &'static str,
+        claims: &[&Claim],
+        verified: &mut Verified,
+    ) -> Result<(), ArchiveError> {
+        let now = self.clock().now();
+        let name = claims.first().map(|claim| claim.name.as_str()).unwrap_or_default();
+        if store::note_damage(self.db(), pack, damage, what, name, now).await? {
+            tracing::error!(pack, from = damage.from, to = damage.to, what, "stored bytes are not what was written");
+        }
+        let mut healed = Vec::new();
+        let mut whole = false;
+        for replica in &self.settings().house.replicas {
+            if !whole {
+                whole = self.heal(pack, damage, claims, replica, &mut healed).await?;
+            }
+        }
+        for claim in claims {
+            if healed.contains(&claim.place.address) {
+                verified.healed += 1;
+            } else if what == "missing" {
+                verified.missing.push(claim.name.clone());
+            } else {
+                verified.damaged += 1;
+                verified.corrupt.push(claim.name.clone());
+            }
+        }
+        let left = claims.iter().any(|claim| !healed.contains(&claim.place.address));
+        if !left && whole {
+            let state = if healed.is_empty() { "unused" } else { "healed" };
+            store::settle_damage(self.db(), pack, damage.from, state, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends what a replica holds at a damaged place and somebody needs, and adds its addresses to `healed`. Whether
+    /// the replica is sound there from end to end, so that nothing that was there is unknown.
+    async fn heal(
+        &self,
+        pack: u64,
+        damage: Damage,
+        claims: &[&Claim],
+        replica: &Path,
+        healed: &mut Vec<Address>,
+    ) -> Result<bool, ArchiveError> {
+        let records = match self.blobs().scan_replica(replica, pack, damage.from, damage.to).await {
+            Ok(records) => records,
+            Err(BlobError::NotFound) => return Ok(false),
+            Err(error) => {
+                tracing::warn!(%error, pack, "a replica cannot be read");
+                return Ok(false);
+            }
+        };
+        let mut reach = damage.from.max(mingying_blob::FIRST_RECORD);
+        let mut copies = Vec::new();
+        for found in records {
+            if found.location.record == reach {
+                reach = found.next;
+            }
+            let needed = claims.iter().any(|c| c.place.location == found.location && c.place.sha256 == found.sha256);
+            let Some(said) = said(found.clone()) else { continue };
+            if (!needed && said.kind == Kind::Object) || healed.contains(&said.place.address) {
+                continue;
+            }
+            match copy_of(self.blobs(), &found, &said, Some(replica)).await {
+                Ok(entry) => copies.push((entry, said.place.address)),
+                Err(BlobError::Corrupt(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let addresses: Vec<Address> = copies.iter().map(|(_, address)| *address).collect();
+        if !copies.is_empty() {
+            self.ask(Task::Copies(copies), &self.house_ctx()).await?;
+            tracing::info!(pack, from = damage.from, records = addresses.len(), "healed from a replica");
+        }
+        healed.extend(addresses);
+        Ok(reach >= damage.to)
+    }
+}
+
+/// How many damaged places in packs wait for a sound copy; for the installation's own check, without an open archive.
+pub async fn damage_waiting(db: &Db) -> Result<u64, ArchiveError> {
+    Ok(store::damage_waiting(db).await?)
+}
+
+/// A record to be appended again, whole, from this store or a replica of it.
+pub(crate) async fn copy_of(
+    blobs: &Blobs,
+    found: &Found,
+    said: &Said,
+    replica: Option<&Path>,
+) -> Result<Entry, BlobError> {
+    let staged = blobs.stage_again(found, replica).await?;
+    let corrupt = |_| BlobError::Corrupt("meta of a record");
+    let meta = CopyMeta {
+        v: 1,
+        address: said.place.address,
+        kind: said.kind.code(),
+        meta: String::from_utf8(said.meta.clone()).map_err(|_| BlobError::Corrupt("meta of a record"))?,
+    };
+    Ok(Entry { kind: Kind::Copy, meta: serde_json::to_vec(&meta).map_err(corrupt)?, staged })
+}

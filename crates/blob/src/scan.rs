@@ -1,0 +1,183 @@
+//! Records read back and checked: the one way in which packs are replayed, verified, copied and healed.
+
+use crate::disk::DiskFile;
+use crate::record::{
+    Header, Kind, PACK_HEADER, RECORD_HEADER, RECORD_MAGIC, RECORD_TRAILER, SUM_CHUNK, Trailer, sums_hold,
+};
+use crate::{BlobError, Location};
+use sha2::{Digest, Sha256};
+
+/// A piece of a scan ends after so many bytes, with the record that crosses it.
+const PIECE: u64 = 16 << 20;
+/// Payload read at once; whole checksum pieces.
+const PART: u64 = SUM_CHUNK * 32;
+
+/// How closely a scan looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Payload too: checksums and SHA-256 are computed again.
+    Whole,
+    /// All but the payload, which is passed over.
+    Frame,
+}
+
+/// A record found by a scan, sound as far as the scan looked.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub kind: Kind,
+    pub meta: Vec<u8>,
+    pub head_len: u64,
+    pub location: Location,
+    pub sha256: [u8; 32],
+    /// Where the next record begins.
+    pub next: u64,
+}
+
+/// Bytes of a pack that are no sound record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Damage {
+    pub from: u64,
+    pub to: u64,
+}
+
+/// A piece of a scan.
+#[derive(Debug, Default)]
+pub struct Scan {
+    pub records: Vec<Found>,
+    /// Where to go on, `None` at the end of the pack.
+    pub next: Option<u64>,
+    /// What was passed over on the way to the next sound record. What follows the last one is not here: it may be the
+    /// torn end of a batch that nobody was told of.
+    pub damaged: Vec<Damage>,
+    /// Where the last whole record ends, sound or not.
+    pub end: u64,
+}
+
+pub(crate) enum Broken {
+    /// Not a whole record.
+    Torn,
+    /// A whole record whose content is not what was written.
+    Damaged { next: u64 },
+}
+
+/// Reads records from `from` on, at most `max_records`, up to `to`.
+pub(crate) fn scan(
+    file: &dyn DiskFile,
+    pack: u64,
+    from: u64,
+    to: u64,
+    max_records: usize,
+    depth: Depth,
+) -> Result<Scan, BlobError> {
+    let size = file.size()?.min(to);
+    let mut at = from.max(PACK_HEADER);
+    let first = at;
+    let mut scan = Scan { end: at, ..Scan::default() };
+    while at < size {
+        if scan.records.len() >= max_records || at - first >= PIECE {
+            scan.next = Some(at);
+            return Ok(scan);
+        }
+        match read_record(file, pack, at, size, depth)? {
+            Ok(found) => {
+                at = found.next;
+                scan.end = at;
+                scan.records.push(found);
+            }
+            Err(Broken::Damaged { next }) => {
+                tracing::error!(pack, at, "a record is damaged");
+                scan.damaged.push(Damage { from: at, to: next });
+                at = next;
+                scan.end = at;
+            }
+            // Torn by a power cut, or its frame is damaged: go on at the next whole record, if there is one.
+            Err(Broken::Torn) => match next_whole(file, pack, at + 1, size)? {
+                Some(next) => {
+                    tracing::warn!(pack, at, next, "bytes between records are skipped");
+                    scan.damaged.push(Damage { from: at, to: next });
+                    at = next;
+                }
+                None => break,
+            },
+        }
+    }
+    Ok(scan)
+}
+
+pub(crate) fn read_record(
+    file: &dyn DiskFile,
+    pack: u64,
+    at: u64,
+    size: u64,
+    depth: Depth,
+) -> Result<Result<Found, Broken>, BlobError> {
+    let Some(header) = Header::decode(&file.read_some(at, RECORD_HEADER)?) else { return Ok(Err(Broken::Torn)) };
+    let next = at + header.total();
+    if next > size {
+        return Ok(Err(Broken::Torn));
+    }
+    let trailer = Trailer::decode(&file.read_some(next - RECORD_TRAILER as u64, RECORD_TRAILER)?);
+    let Some(trailer) = trailer.filter(|trailer| trailer.total == header.total()) else {
+        return Ok(Err(Broken::Torn));
+    };
+    let payload_at = at + header.payload_at();
+    let mut meta = file.read_some(at + RECORD_HEADER as u64, (header.payload_at() as usize) - RECORD_HEADER)?;
+    let sums =
+        if (header.meta_len as usize) <= meta.len() { meta.split_off(header.meta_len as usize) } else { Vec::new() };
+    let framed = !header.sums || Trailer::crc_of(&meta, &sums, &trailer.sha256, trailer.total) == trailer.crc;
+    if !framed || (depth == Depth::Whole && !payload_holds(file, &header, payload_at, &meta, &sums, &trailer)?) {
+        return Ok(Err(Broken::Damaged { next }));
+    }
+    Ok(Ok(Found {
+        kind: header.kind,
+        meta,
+        head_len: u64::from(header.head_len),
+        location: Location { pack, record: at, at: payload_at, len: header.payload_len },
+        sha256: trailer.sha256,
+        next,
+    }))
+}
+
+fn payload_holds(
+    file: &dyn DiskFile,
+    header: &Header,
+    payload_at: u64,
+    meta: &[u8],
+    sums: &[u8],
+    trailer: &Trailer,
+) -> Result<bool, BlobError> {
+    let mut crc = crc32c::crc32c(meta);
+    let mut sha = Sha256::new();
+    let mut done = 0;
+    let mut sums = sums.chunks((PART / SUM_CHUNK * 4) as usize);
+    while done < header.payload_len {
+        let part = file.read_some(payload_at + done, (header.payload_len - done).min(PART) as usize)?;
+        if part.is_empty() || (header.sums && !sums_hold(&part, sums.next().unwrap_or_default())) {
+            return Ok(false);
+        }
+        let head = u64::from(header.head_len).saturating_sub(done) as usize;
+        sha.update(part.get(head..).unwrap_or_default());
+        if !header.sums {
+            crc = crc32c::crc32c_append(crc, &part);
+        }
+        done += part.len() as u64;
+    }
+    Ok((header.sums || crc == trailer.crc) && <[u8; 32]>::from(sha.finalize()) == trailer.sha256)
+}
+
+/// The next place from `from` on where a sound record begins.
+fn next_whole(file: &dyn DiskFile, pack: u64, from: u64, size: u64) -> Result<Option<u64>, BlobError> {
+    const WINDOW: usize = 1 << 20;
+    let mut at = from;
+    while at < size {
+        let bytes = file.read_some(at, WINDOW + RECORD_MAGIC.len() - 1)?;
+        for (i, piece) in bytes.windows(RECORD_MAGIC.len()).enumerate() {
+            let place = at + i as u64;
+            if piece == RECORD_MAGIC && read_record(file, pack, place, size, Depth::Whole)?.is_ok() {
+                return Ok(Some(place));
+            }
+        }
+        at += WINDOW as u64;
+    }
+    Ok(None)
+}
