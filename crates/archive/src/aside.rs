@@ -84,7 +84,7 @@ impl Archive {
     ) -> Result<Applied, ArchiveError> {
         let bytes = serde_json::to_vec(meta).map_err(|_| ArchiveError::Unreadable("meta"))?;
         let entry = Entry { kind, meta: bytes, staged: self.blobs().stage().finish() };
-        self.ask(Task::Record(entry, step(meta.clone())), ctx).await
+        self.ask(Task::Record(Box::new(entry), step(meta.clone())), ctx).await
     }
 
     /// Has the committer do something in the order of the log.

@@ -177,7 +177,7 @@ impl Archive {
         File::open(&unfinished)?.sync_all()?;
         std::fs::rename(&unfinished, dir.join(MANIFEST))?;
         File::open(dir)?.sync_all()?;
-        self.tidy(dir, &manifest)?;
+        tidy(dir, &manifest)?;
         Ok(BackedUp { manifest, copied })
     }
 
@@ -200,9 +200,10 @@ impl Archive {
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(e.into()),
         };
-        let packs: Vec<u64> = match dir.join("packs").exists() {
-            true => names_in(&dir.join("packs"))?.iter().filter_map(|name| pack_of(name)).collect(),
-            false => Vec::new(),
+        let packs: Vec<u64> = if dir.join("packs").exists() {
+            names_in(&dir.join("packs"))?.iter().filter_map(|name| pack_of(name)).collect()
+        } else {
+            Vec::new()
         };
         let removed = crate::store::removed_packs(self.db()).await?;
         let here = self.blobs().packs();
@@ -238,20 +239,20 @@ impl Archive {
         std::fs::rename(&unfinished, to)?;
         Ok((hex(&sha256), pack.len))
     }
+}
 
-    /// Removes what the manifest does not name.
-    fn tidy(&self, dir: &Path, manifest: &Manifest) -> Result<(), BackupError> {
-        for name in names_in(dir)?.into_iter().filter(|name| is_tables(name) && *name != manifest.tables) {
-            std::fs::remove_dir_all(dir.join(name))?;
-        }
-        for name in names_in(&dir.join("packs"))? {
-            let path = format!("packs/{name}");
-            if manifest.files.iter().all(|file| file.path != path) {
-                std::fs::remove_file(dir.join(path))?;
-            }
-        }
-        Ok(())
+/// Removes what the manifest does not name.
+fn tidy(dir: &Path, manifest: &Manifest) -> Result<(), BackupError> {
+    for name in names_in(dir)?.into_iter().filter(|name| is_tables(name) && *name != manifest.tables) {
+        std::fs::remove_dir_all(dir.join(name))?;
     }
+    for name in names_in(&dir.join("packs"))? {
+        let path = format!("packs/{name}");
+        if manifest.files.iter().all(|file| file.path != path) {
+            std::fs::remove_file(dir.join(path))?;
+        }
+    }
+    Ok(())
 }
 
 fn names_in(dir: &Path) -> io::Result<Vec<String>> {

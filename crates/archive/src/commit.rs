@@ -49,7 +49,7 @@ pub(crate) struct Other {
 
 pub(crate) enum Task {
     /// Appends a record and does what it asks for.
-    Record(Entry, Step),
+    Record(Box<Entry>, Step),
     /// Appends copies of records, and points the rows of these at them.
     Copies(Vec<(Entry, Address)>),
     /// Takes a pack out of the index, when no row needs it any more.
@@ -64,7 +64,7 @@ pub(crate) struct Waiting {
 
 /// What goes from the publisher to the indexer.
 pub(crate) enum Published {
-    Work(Work),
+    Work(Box<Work>),
     Flush(oneshot::Sender<()>),
     /// Answered with whether the index has caught up with the packs.
     CatchUp(oneshot::Sender<bool>),
@@ -141,12 +141,12 @@ impl Publisher {
         }
         let jobs = answer_known(&self.db, jobs).await;
         if let Some(work) = self.write_objects(jobs) {
-            self.publish.send(Published::Work(work)).await?;
+            self.publish.send(Published::Work(Box::new(work))).await?;
         }
         match last {
             Some(Commit::Other(other)) => {
                 if let Some(work) = self.write_other(*other) {
-                    self.publish.send(Published::Work(work)).await?;
+                    self.publish.send(Published::Work(Box::new(work))).await?;
                 }
             }
             Some(Commit::Flush(reply)) => self.publish.send(Published::Flush(reply)).await?,
@@ -196,7 +196,7 @@ impl Publisher {
     fn write_other(&self, other: Other) -> Option<Work> {
         let Other { task, ctx, reply } = other;
         let published = match task {
-            Task::Record(entry, step) => self.append(std::slice::from_ref(&entry)).map(|places| {
+            Task::Record(entry, step) => self.append(std::slice::from_ref(&*entry)).map(|places| {
                 let place = places.first().copied();
                 place.map(|place| Work::Record {
                     logged: Logged { address: Address::of(place), end: end_of(place), step },

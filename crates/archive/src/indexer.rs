@@ -88,9 +88,9 @@ impl Indexer {
             match next {
                 Some(Published::Work(work)) => {
                     if self.catch_up().await {
-                        self.take(work).await;
+                        self.take(*work).await;
                     } else {
-                        self.owe(work);
+                        self.owe(*work);
                     }
                 }
                 Some(Published::CatchUp(reply)) => drop(reply.send(self.catch_up().await)),
@@ -113,7 +113,7 @@ impl Indexer {
             // What fails again goes to the front again.
             let Some(work) = self.owed.pop_front() else { break };
             let before = self.owed.len();
-            self.take(work).await;
+            self.take(*work).await;
             if self.owed.len() > before {
                 break;
             }
