@@ -113,7 +113,7 @@ impl Indexer {
             // What fails again goes to the front again.
             let Some(work) = self.owed.pop_front() else { break };
             let before = self.owed.len();
-            self.take(*work).await;
+            self.take(work).await;
             if self.owed.len() > before {
                 break;
             }
