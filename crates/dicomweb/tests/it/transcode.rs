@@ -32,7 +32,7 @@ fn fragments(element: &[u8]) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     while element[at..at + 4] == [0xfe, 0xff, 0x00, 0xe0] {
         let length = u32::from_le_bytes(element[at + 4..at + 8].try_into().unwrap()) as usize;
-        assert!(length % 2 == 0);
+        assert!(length.is_multiple_of(2));
         frames.push(element[at + 8..at + 8 + length].to_vec());
         at += 8 + length;
     }
