@@ -7,8 +7,9 @@ use libfuzzer_sys::fuzz_target;
 use mingying_hostile::Target;
 use std::sync::OnceLock;
 
-const CRATES: [&[Target]; 6] = [
+const CRATES: [&[Target]; 7] = [
     mingying_archive::fuzz::TARGETS,
+    mingying_blob::fuzz::TARGETS,
     mingying_dicom::fuzz::TARGETS,
     mingying_dicomweb::fuzz::TARGETS,
     mingying_dimse::fuzz::TARGETS,

@@ -47,7 +47,14 @@ impl Printer {
     /// A printer that looks for fonts below `font_dirs`, in this order. Nothing is read yet.
     pub fn new(font_dirs: impl IntoIterator<Item = PathBuf>) -> Self {
         let dirs = font_dirs.into_iter().collect();
-        Self { inner: Arc::new(Inner { dirs, fonts: OnceLock::new(), seats: Semaphore::new(SEATS), asked: AtomicU64::new(0) }) }
+        Self {
+            inner: Arc::new(Inner {
+                dirs,
+                fonts: OnceLock::new(),
+                seats: Semaphore::new(SEATS),
+                asked: AtomicU64::new(0),
+            }),
+        }
     }
 
     /// Where fonts usually are on Linux.

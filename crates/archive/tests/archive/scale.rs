@@ -6,7 +6,6 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use mingying_archive::{Archive, Level, Origin, Query, ReadStudies};
 use mingying_kernel::{Ctx, Permit};
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -102,7 +101,7 @@ async fn ask(archive: &Archive, permit: &Permit<ReadStudies>, what: &str, runs: 
     times.sort_by(f64::total_cmp);
     let at = |q: f64| times[((times.len() - 1) as f64 * q) as usize];
     let mean = found as f64 / f64::from(runs);
-    writeln!(std::io::stderr(), "  {what:32} p50 {:8.2} ms  p99 {:8.2} ms  rows {mean:.1}", at(0.5), at(0.99)).unwrap();
+    eprintln!("  {what:32} p50 {:8.2} ms  p99 {:8.2} ms  rows {mean:.1}", at(0.5), at(0.99));
 }
 
 fn keys(pairs: &[(dicom_core::Tag, String)]) -> Query {
@@ -127,7 +126,7 @@ async fn scale() {
             let begun = Instant::now();
             fill(&bench.archive, &bench.ctx, part * step, (part + 1) * step).await;
             let rate = f64::from(step) / begun.elapsed().as_secs_f64();
-            writeln!(std::io::stderr(), "{engine} studies {:>8}: {rate:.0} stored/s", (part + 1) * step).unwrap();
+            eprintln!("{engine} studies {:>8}: {rate:.0} stored/s", (part + 1) * step);
         }
         bench.archive.flush().await.unwrap();
         let days = total / 300;
@@ -198,7 +197,7 @@ async fn scale() {
         closing.await;
         drop(bench);
         let again = open(test.db.clone(), &test.dir.path().join("blobs")).await;
-        writeln!(std::io::stderr(), "{engine} opened in {:.2} s", begun.elapsed().as_secs_f64()).unwrap();
+        eprintln!("{engine} opened in {:.2} s", begun.elapsed().as_secs_f64());
         again.archive.close().await;
     }
 }
