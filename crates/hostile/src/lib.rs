@@ -1,7 +1,7 @@
 //! Hostile input for parsers: mutations of seeds, and the memory that a parser may take for them.
 //!
 //! A crate that reads bytes from outside lists its [`Target`]s in `fuzz.rs`. The same functions run in two places: a
-//! fixed slice with [`slice`] among the crate's own tests, and for as long as it is let under the fuzzer in `fuzz/`.
+//! fixed slice with [`slice()`] among the crate's own tests, and for as long as it is let under the fuzzer in `fuzz/`.
 //! A crate that links this one has its memory counted; only tests and the fuzzer do.
 
 mod memory;
