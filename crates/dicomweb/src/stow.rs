@@ -303,12 +303,10 @@ async fn receive(
     };
     let results = storing.finish().await;
     // What was stored before the body broke is stored, and the answer says so; only an empty answer is an error.
-    if let Err(problem) = read
-        && results.is_empty()
-    {
-        return Err(problem);
+    if results.is_empty() {
+        return Err(read.err().unwrap_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "dicomweb.no_parts")));
     }
-    Ok(answer(&base, study.as_deref(), &results))
+    Ok(answer(&base, study.as_deref(), &results, read.is_ok()))
 }
 
 async fn read_single(storing: &mut Storing, mut stream: BodyDataStream) -> Result<(), Problem> {
@@ -367,8 +365,9 @@ fn ui(tag: dicom_core::Tag, value: &str) -> dicom_object::mem::InMemElement {
     DataElement::new(tag, VR::UI, value)
 }
 
-/// The store instances response (PS3.18 Table I.1-1).
-fn answer(base: &Base, study: Option<&str>, results: &[Stored]) -> Response {
+/// The store instances response (PS3.18 Table I.1-1). A body that broke off (`whole` is false) is never
+/// answered as a full success: the client cannot have sent all it meant to.
+fn answer(base: &Base, study: Option<&str>, results: &[Stored], whole: bool) -> Response {
     let mut done = Vec::new();
     let mut bad = Vec::new();
     let mut studies = BTreeSet::new();
@@ -402,7 +401,7 @@ fn answer(base: &Base, study: Option<&str>, results: &[Stored]) -> Response {
         }
     }
     let status = match (done.len(), bad.len()) {
-        (_, 0) if warned => StatusCode::ACCEPTED,
+        (_, 0) if warned || !whole => StatusCode::ACCEPTED,
         (_, 0) => StatusCode::OK,
         (0, n) if n == unavailable => StatusCode::SERVICE_UNAVAILABLE,
         (0, _) => StatusCode::CONFLICT,
