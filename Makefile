@@ -11,7 +11,7 @@ DATA ?= data
 # Flags for `mingying serve`, for example FLAGS="--http 127.0.0.1:9000".
 FLAGS ?=
 
-.PHONY: help run test check lint fmt dev bench soak build web web-deps deps test-deps demo-dicom hooks clean-data
+.PHONY: help run test check lint fmt dev bench soak build web web-deps deps test-deps lint-deps demo-dicom hooks clean-data
 
 help: ## Shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -42,13 +42,17 @@ test-deps: deps ## Installs what the tests need: PostgreSQL, DCMTK, Chromium, fo
 	scripts/install-packages test
 	scripts/python-env
 
+lint-deps:
+	scripts/install-packages lint
+	scripts/python-env
+
 demo-dicom: ## Fetches real DICOM files from Python packages for the demo
 	scripts/demo-dicom $(DATA)/demo-dicom
 
 test: test-deps build ## Runs every test: both databases, real DICOM and HL7 clients, the browser journey
 	scripts/test
 
-lint: test-deps web-deps ## Formatting, clippy, rustdoc, licences, borders, generated code, types
+lint: lint-deps web-deps ## Formatting, clippy, rustdoc, licences, borders, generated code, types
 	scripts/lint
 
 check: lint test ## Lint and test; what CI runs
