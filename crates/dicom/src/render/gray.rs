@@ -30,9 +30,17 @@ fn stored(image: &PixelDescription, word: u32) -> i32 {
     if image.signed && value >> (bits - 1) == 1 { (value | (u32::MAX << bits)) as i32 } else { value as i32 }
 }
 
-fn words<'a>(image: &PixelDescription, decoded: &'a Decoded) -> impl Iterator<Item = u32> + Clone + 'a {
-    let width = usize::from(image.bits_allocated.max(8) / 8);
-    decoded.bytes.chunks_exact(width).map(|word| word.iter().rev().fold(0, |acc, byte| (acc << 8) | u32::from(*byte)))
+/// What `make` makes of each allocated word. Eight and sixteen bits, which is nearly all there is, have loops of their own.
+fn words<T>(image: &PixelDescription, decoded: &Decoded, make: impl FnMut(u32) -> T) -> Vec<T> {
+    let bytes = decoded.bytes.as_slice();
+    match usize::from(image.bits_allocated.max(8) / 8) {
+        1 => bytes.iter().map(|byte| u32::from(*byte)).map(make).collect(),
+        2 => bytes.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_le_bytes(*word))).map(make).collect(),
+        width => {
+            let word = |word: &[u8]| word.iter().rev().fold(0, |acc, byte| (acc << 8) | u32::from(*byte));
+            bytes.chunks_exact(width).map(word).map(make).collect()
+        }
+    }
 }
 
 fn gray(image: &ImageAttributes, decoded: &Decoded, window: Option<&Window>) -> Vec<u8> {
@@ -42,13 +50,13 @@ fn gray(image: &ImageAttributes, decoded: &Decoded, window: Option<&Window>) -> 
         Some(lut) => f64::from(lut.get(value)),
         None => f64::from(value) * image.slope + image.intercept,
     };
-    let values = words(&image.pixels, decoded).map(|word| stored(&image.pixels, word));
+    let values = words(&image.pixels, decoded, |word| stored(&image.pixels, word));
     let mut window = window.copied().or_else(|| {
         // A VOI LUT counts only where nobody asked for a window and the object has none.
         if image.voi_lut.is_some() { None } else { image.windows.first().copied() }
     });
     if window.is_none() && image.voi_lut.is_none() {
-        window = Some(full_range(values.clone().filter(|v| !padded(*v)).map(modality)));
+        window = Some(full_range(values.iter().copied().filter(|v| !padded(*v)).map(modality)));
     }
     let shade = |value: i32| -> u8 {
         // Padding is shown as background: the darkest there is.
@@ -66,14 +74,15 @@ fn gray(image: &ImageAttributes, decoded: &Decoded, window: Option<&Window>) -> 
         let level = level.round().clamp(0.0, 255.0) as u8;
         if invert { 255 - level } else { level }
     };
-    if image.pixels.bits_stored > 16 {
-        return values.map(shade).collect();
+    let (Some(low), Some(high)) = (values.iter().min().copied(), values.iter().max().copied()) else { return Vec::new() };
+    let span = i64::from(high) - i64::from(low);
+    if span >= values.len() as i64 {
+        return values.into_iter().map(shade).collect();
     }
-    // Every stored value is computed once.
-    let bits = u32::from(image.pixels.bits_stored);
-    let low = if image.pixels.signed { -(1i32 << (bits - 1)) } else { 0 };
-    let table: Vec<u8> = (0..1i32 << bits).map(|i| shade(low + i)).collect();
-    values.map(|value| usize::try_from(value - low).ok().and_then(|i| table.get(i)).copied().unwrap_or(0)).collect()
+    // Each value between the ends is computed once.
+    let table: Vec<u8> = (low..=high).map(shade).collect();
+    let entry = |value: i32| table.get(value.wrapping_sub(low) as usize).copied().unwrap_or(0);
+    values.into_iter().map(entry).collect()
 }
 
 /// The window that shows everything there is.
@@ -107,7 +116,7 @@ fn eight_bit(image: &PixelDescription, word: u32) -> u8 {
 }
 
 fn color(image: &PixelDescription, decoded: &Decoded) -> Vec<u8> {
-    let mut pixels: Vec<u8> = words(image, decoded).map(|word| eight_bit(image, word)).collect();
+    let mut pixels = words(image, decoded, |word| eight_bit(image, word));
     if decoded.photometric == Photometric::YbrFull {
         for pixel in pixels.chunks_exact_mut(3) {
             if let [y, cb, cr] = pixel {
@@ -128,8 +137,7 @@ fn rgb(y: u8, cb: u8, cr: u8) -> (u8, u8, u8) {
 fn palette(image: &ImageAttributes, decoded: &Decoded) -> Result<Vec<u8>, RenderError> {
     let Some(tables) = &image.palette else { return Err(RenderError::Unsupported("missing palette")) };
     let mut pixels = Vec::with_capacity(image.pixels.count() * 3);
-    for word in words(&image.pixels, decoded) {
-        let value = stored(&image.pixels, word);
+    for value in words(&image.pixels, decoded, |word| stored(&image.pixels, word)) {
         for table in tables {
             let entry = table.get(value);
             pixels.push(if table.bits > 8 { (entry >> 8) as u8 } else { entry as u8 });
