@@ -4,8 +4,11 @@
 //! copied later always cover the rows that were copied earlier; what they hold beyond them is replayed on restore.
 //!
 //! A backup into the folder of an earlier one copies the tables anew, but of the packs only what is new. At every
-//! moment the manifest tells of a whole backup: tables go into a folder of their own, packs are only added to, and a
-//! pack's file may be longer than the manifest says. What the new manifest does not name goes last.
+//! moment the manifests tell of whole backups: tables go into a folder of their own, packs are only added to, and a
+//! pack's file may be longer than a manifest says. What no manifest names goes last.
+//!
+//! So one folder can hold many states of the store, each with a manifest of its own, and costs little more than the
+//! newest: all of them share the packs. `restore` takes the state of a time.
 
 use crate::record::hex;
 use crate::{Archive, ArchiveError, Replayed, Settings};
@@ -14,11 +17,15 @@ use mingying_db::{Db, DumpError};
 use mingying_kernel::{Coded, ErrorKind, SharedClock, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
+/// The newest state; each state that is kept has its manifest also in a file of its own.
 const MANIFEST: &str = "manifest.json";
+const STATE: &str = "state-";
 const UNFINISHED: &str = "manifest.part";
 /// What whoever calls for a backup may put beside it.
 const BESIDE: [&str; 1] = ["secret.key"];
@@ -60,6 +67,8 @@ pub struct ManifestFile {
 /// What a restore did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {
+    /// When the state that was restored was made.
+    pub made_at: Timestamp,
     pub files: usize,
     pub rows: u64,
     pub replayed: Replayed,
@@ -75,6 +84,9 @@ pub enum BackupError {
     /// The folder has no manifest, or one of another format.
     #[error("not a backup of this product")]
     NotABackup,
+    /// The folder holds no state as old as that.
+    #[error("the backup has no state of that time; the oldest is of {0}")]
+    NoState(String),
     /// A file is missing or is not what the manifest says.
     #[error("backup is damaged: {0}")]
     Damaged(String),
@@ -102,6 +114,7 @@ impl Coded for BackupError {
         match self {
             Self::NotEmpty(_) => ErrorKind::Conflict,
             Self::NotABackup | Self::Damaged(_) | Self::Newer(_) => ErrorKind::Invalid,
+            Self::NoState(_) => ErrorKind::NotFound,
             Self::Dump(DumpError::Db(e)) => e.kind(),
             Self::Blob(e) => e.kind(),
             Self::Archive(e) => e.kind(),
@@ -114,6 +127,7 @@ impl Coded for BackupError {
         match self {
             Self::NotEmpty(_) => "backup.not_empty",
             Self::NotABackup => "backup.none",
+            Self::NoState(_) => "backup.no_state",
             Self::Damaged(_) => "backup.damaged",
             Self::Newer(_) => "backup.newer",
             Self::Dump(DumpError::Db(e)) => e.code(),
@@ -125,18 +139,15 @@ impl Coded for BackupError {
 }
 
 impl Archive {
-    /// Copies database and packs, online and consistent, into a folder that is new or empty or holds an earlier backup
-    /// of this store, which it then takes the place of.
-    pub async fn backup(&self, dir: &Path) -> Result<BackedUp, BackupError> {
-        let before = self.earlier_backup(dir).await?;
+    /// Copies database and packs, online and consistent, into a folder that is new or empty or holds earlier backups of
+    /// this store. Of those `keep` says which stay; without it this one takes their place.
+    pub async fn backup(&self, dir: &Path, keep: Keep) -> Result<BackedUp, BackupError> {
+        let _one_at_a_time = self.backups().lock().await;
+        let earlier = self.earlier_backups(dir).await?;
+        let before = earlier.last();
         let packs = dir.join("packs");
         std::fs::create_dir_all(&packs)?;
-        // What an interrupted backup left.
-        for name in names_in(dir)?.into_iter().filter(|name| is_tables(name)) {
-            if before.as_ref().is_none_or(|before| before.tables != name) {
-                std::fs::remove_dir_all(dir.join(name))?;
-            }
-        }
+        tidy_tables(dir, &earlier)?;
         let mut tables_name = format!("db-{}", self.clock().now().as_micros());
         while dir.join(&tables_name).exists() {
             tables_name.push('0');
@@ -154,7 +165,7 @@ impl Archive {
             let name = self.blobs().pack_path(pack.id);
             let Some(name) = name.file_name().and_then(|name| name.to_str()) else { continue };
             let path = format!("packs/{name}");
-            let known = before.as_ref().and_then(|before| before.files.iter().find(|file| file.path == path));
+            let known = before.and_then(|before| before.files.iter().find(|file| file.path == path));
             let (sha256, new) = self.copy_pack(pack, &packs.join(name), known).await?;
             copied += new;
             files.push(ManifestFile { path, size: pack.len, sha256 });
@@ -172,34 +183,32 @@ impl Archive {
             File::open(folder)?.sync_all()?;
         }
         let text = serde_json::to_vec_pretty(&manifest).map_err(io::Error::other)?;
-        let unfinished = dir.join(UNFINISHED);
-        std::fs::write(&unfinished, text)?;
-        File::open(&unfinished)?.sync_all()?;
-        std::fs::rename(&unfinished, dir.join(MANIFEST))?;
-        File::open(dir)?.sync_all()?;
-        tidy(dir, &manifest)?;
+        write_whole(dir, &state_name(manifest.made_at), &text)?;
+        write_whole(dir, MANIFEST, &text)?;
+        let mut all = earlier;
+        let kept = keep.of(&all.iter().map(|state| state.made_at).collect::<Vec<_>>(), manifest.made_at);
+        all.retain(|state| kept.contains(&state.made_at) && state.made_at != manifest.made_at);
+        all.push(manifest.clone());
+        tidy(dir, &all)?;
         Ok(BackedUp { manifest, copied })
     }
 
-    /// The backup that the folder holds, if any. `NotEmpty` when it holds anything else, or the backup of another store.
-    async fn earlier_backup(&self, dir: &Path) -> Result<Option<Manifest>, BackupError> {
+    /// The states that the folder holds, oldest first. `NotEmpty` when it holds anything else, or those of another store.
+    async fn earlier_backups(&self, dir: &Path) -> Result<Vec<Manifest>, BackupError> {
         if !dir.exists() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let names = names_in(dir)?;
         let ours = |name: &String| {
             is_tables(name)
+                || is_state(name)
                 || [MANIFEST, UNFINISHED, "packs"].contains(&name.as_str())
                 || BESIDE.contains(&name.as_str())
         };
         if !names.iter().all(ours) {
             return Err(BackupError::NotEmpty(dir.to_owned()));
         }
-        let manifest = match std::fs::read(dir.join(MANIFEST)) {
-            Ok(text) => Some(read_manifest(&text)?),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(e.into()),
-        };
+        let states = states(dir)?;
         let packs: Vec<u64> = if dir.join("packs").exists() {
             names_in(&dir.join("packs"))?.iter().filter_map(|name| pack_of(name)).collect()
         } else {
@@ -211,7 +220,7 @@ impl Archive {
         if !packs.is_empty() && !packs.iter().any(mine) {
             return Err(BackupError::NotEmpty(dir.to_owned()));
         }
-        Ok(manifest)
+        Ok(states)
     }
 
     /// Brings the copy of a pack up to date: its hash, and how many bytes were new.
@@ -241,18 +250,95 @@ impl Archive {
     }
 }
 
-/// Removes what the manifest does not name.
-fn tidy(dir: &Path, manifest: &Manifest) -> Result<(), BackupError> {
-    for name in names_in(dir)?.into_iter().filter(|name| is_tables(name) && *name != manifest.tables) {
-        std::fs::remove_dir_all(dir.join(name))?;
+/// Which states of a backup folder stay beside the newest: all of its last 24 hours, and of each day before them the
+/// last, so many days back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    pub days: u32,
+}
+
+impl Keep {
+    /// Those of `states`, in order of time, that stay beside the newest.
+    fn of(self, states: &[Timestamp], newest: Timestamp) -> BTreeSet<Timestamp> {
+        const DAY: Duration = Duration::from_hours(24);
+        let mut last_of_day = BTreeMap::new();
+        let mut kept = BTreeSet::new();
+        let oldest = newest.minus(DAY * self.days);
+        for state in states.iter().copied().filter(|state| self.days > 0 && *state >= oldest) {
+            last_of_day.insert(state.as_micros().div_euclid(DAY.as_micros() as i64), state);
+            if state >= newest.minus(DAY) {
+                kept.insert(state);
+            }
+        }
+        kept.extend(last_of_day.into_values());
+        kept
     }
+}
+
+/// When the newest state in a backup folder was made; `None` when there is none or the folder cannot be read.
+pub fn newest_state(dir: &Path) -> Option<Timestamp> {
+    names_in(dir).ok()?.iter().filter_map(|name| state_time(name)).max()
+}
+
+/// All states that a backup folder holds, oldest first.
+pub fn states(dir: &Path) -> Result<Vec<Manifest>, BackupError> {
+    let mut states = Vec::new();
+    for name in names_in(dir)?.into_iter().filter(|name| is_state(name) || name == MANIFEST) {
+        states.push(read_manifest(&std::fs::read(dir.join(name))?)?);
+    }
+    states.sort_by_key(|state| state.made_at);
+    // The newest stands there twice.
+    states.dedup_by(|a, b| a.tables == b.tables);
+    Ok(states)
+}
+
+/// Makes a file whole or not at all.
+fn write_whole(dir: &Path, name: &str, text: &[u8]) -> io::Result<()> {
+    let unfinished = dir.join(UNFINISHED);
+    std::fs::write(&unfinished, text)?;
+    File::open(&unfinished)?.sync_all()?;
+    std::fs::rename(&unfinished, dir.join(name))?;
+    File::open(dir)?.sync_all()
+}
+
+/// Removes tables that no state names, such as those an interrupted backup left.
+fn tidy_tables(dir: &Path, states: &[Manifest]) -> io::Result<()> {
+    for name in names_in(dir)?.into_iter().filter(|name| is_tables(name)) {
+        if states.iter().all(|state| state.tables != name) {
+            std::fs::remove_dir_all(dir.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what none of the states names; their manifests first.
+fn tidy(dir: &Path, states: &[Manifest]) -> io::Result<()> {
+    for name in names_in(dir)?.into_iter().filter(|name| is_state(name)) {
+        if states.iter().all(|state| state_name(state.made_at) != name) {
+            std::fs::remove_file(dir.join(name))?;
+        }
+    }
+    File::open(dir)?.sync_all()?;
+    tidy_tables(dir, states)?;
     for name in names_in(&dir.join("packs"))? {
         let path = format!("packs/{name}");
-        if manifest.files.iter().all(|file| file.path != path) {
+        if states.iter().flat_map(|state| &state.files).all(|file| file.path != path) {
             std::fs::remove_file(dir.join(path))?;
         }
     }
     Ok(())
+}
+
+fn state_name(made_at: Timestamp) -> String {
+    format!("{STATE}{}.json", made_at.as_micros())
+}
+
+fn state_time(name: &str) -> Option<Timestamp> {
+    name.strip_prefix(STATE)?.strip_suffix(".json")?.parse().ok().map(Timestamp::from_micros)
+}
+
+fn is_state(name: &str) -> bool {
+    state_time(name).is_some()
 }
 
 fn names_in(dir: &Path) -> io::Result<Vec<String>> {
@@ -312,9 +398,17 @@ fn read_manifest(text: &[u8]) -> Result<Manifest, BackupError> {
     }
 }
 
-/// Reads the manifest of a backup and checks every file against it.
-pub async fn verify_backup(dir: &Path) -> Result<Manifest, BackupError> {
-    let manifest = read_manifest(&std::fs::read(dir.join(MANIFEST)).map_err(|_| BackupError::NotABackup)?)?;
+/// Reads the manifest of a backup, of its newest state or the last one not after `at`, and checks every file against it.
+pub async fn verify_backup(dir: &Path, at: Option<Timestamp>) -> Result<Manifest, BackupError> {
+    let manifest = match at {
+        None => read_manifest(&std::fs::read(dir.join(MANIFEST)).map_err(|_| BackupError::NotABackup)?)?,
+        Some(at) => {
+            let all = states(dir)?;
+            let oldest = all.first().ok_or(BackupError::NotABackup)?.made_at;
+            let wanted = all.into_iter().rfind(|state| state.made_at <= at);
+            wanted.ok_or_else(|| BackupError::NoState(oldest.to_rfc3339()))?
+        }
+    };
     for file in &manifest.files {
         let (full, size) = (dir.join(&file.path), file.size);
         let checked =
@@ -331,16 +425,17 @@ pub async fn verify_backup(dir: &Path) -> Result<Manifest, BackupError> {
     Ok(manifest)
 }
 
-/// Restores a backup into a migrated database without studies and into the blob folder `blob_dir`, which
+/// Restores a backup, its newest state or the last one not after `at`, into a migrated database without studies and into the blob folder `blob_dir`, which
 /// must hold no packs. Every file is checked first; then the packs are replayed into the database.
 pub async fn restore(
     dir: &Path,
+    at: Option<Timestamp>,
     db: &Db,
     blob_dir: &Path,
     clock: SharedClock,
     settings: Settings,
 ) -> Result<Restored, BackupError> {
-    let manifest = verify_backup(dir).await?;
+    let manifest = verify_backup(dir, at).await?;
     let known = Db::known_migrations();
     if let Some(newer) = manifest.migrations.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(BackupError::Newer(newer.clone()));
@@ -369,5 +464,27 @@ pub async fn restore(
     let archive = Archive::open(db.clone(), blobs, clock, settings).await?;
     let replayed = archive.replayed();
     archive.close().await;
-    Ok(Restored { files: manifest.files.len(), rows: tables.iter().map(|table| table.rows).sum(), replayed })
+    Ok(Restored {
+        made_at: manifest.made_at,
+        files: manifest.files.len(),
+        rows: tables.iter().map(|table| table.rows).sum(),
+        replayed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_kept_by_the_hour_then_by_the_day() {
+        let hour = |hour: i64| Timestamp::from_micros(hour * 3_600_000_000);
+        // Every six hours from the begin of day 0 to 12:00 of day 4.
+        let all: Vec<Timestamp> = (0..=18).map(|step| hour(step * 6)).collect();
+        let hours = |kept: BTreeSet<Timestamp>| kept.into_iter().map(|at| at.as_micros() / 3_600_000_000).collect();
+        let kept = |days| -> Vec<i64> { hours(Keep { days }.of(&all, hour(109))) };
+        assert!(kept(0).is_empty());
+        assert_eq!(kept(1), [90, 96, 102, 108], "all of the last day");
+        assert_eq!(kept(3), [42, 66, 90, 96, 102, 108], "and the last of each day before");
+    }
 }

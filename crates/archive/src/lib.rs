@@ -38,7 +38,9 @@ mod store;
 mod tell;
 
 pub use attributes::Attributes;
-pub use backup::{BackedUp, BackupError, Manifest, ManifestFile, Restored, restore, verify_backup};
+pub use backup::{
+    BackedUp, BackupError, Keep, Manifest, ManifestFile, Restored, newest_state, restore, states, verify_backup,
+};
 pub use compact::Compacted;
 pub use delete::Target;
 pub use derived::{DerivedStats, Fingerprint};
@@ -129,6 +131,8 @@ struct Inner {
     arrivals: AtomicU64,
     /// Held for reading while a backup needs that no pack is removed.
     packs_stay: RwLock<()>,
+    /// Held by the backup that is being made.
+    backups: tokio::sync::Mutex<()>,
     derived: derived::Derived,
 }
 
@@ -163,6 +167,7 @@ impl Archive {
             recent: recent::RecentSeries::default(),
             arrivals: AtomicU64::new(0),
             packs_stay: RwLock::new(()),
+            backups: tokio::sync::Mutex::new(()),
             derived,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -316,6 +321,10 @@ impl Archive {
 
     pub(crate) fn packs_stay(&self) -> &RwLock<()> {
         &self.inner.packs_stay
+    }
+
+    pub(crate) fn backups(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.backups
     }
 
     pub(crate) fn recent(&self) -> &recent::RecentSeries {

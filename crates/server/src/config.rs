@@ -25,6 +25,7 @@ pub struct File {
     pub organization: Organization,
     pub sign_in: SignIn,
     pub images: Images,
+    pub backup: Backup,
     pub hl7_listener: Hl7,
 }
 
@@ -96,6 +97,24 @@ impl Default for Images {
     }
 }
 
+/// Backups that a running server makes by itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// Where to: an absolute path, best on another machine's disk. Absent: none is made.
+    pub folder: Option<PathBuf>,
+    /// From one to the next: so much work can be lost at most.
+    pub every_minutes: u64,
+    /// How far back a state can be restored: each of the last day, then the last of each day.
+    pub keep_days: u32,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { folder: None, every_minutes: 60, keep_days: 30 }
+    }
+}
+
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hl7 {
@@ -134,6 +153,7 @@ pub struct Config {
     pub organization: Organization,
     pub sign_in: SignIn,
     pub images: Images,
+    pub backup: Backup,
     pub hl7_listener: Hl7,
     pub demo: bool,
     pub demo_public: bool,
@@ -172,6 +192,7 @@ impl Config {
             organization: Organization::default(),
             sign_in: SignIn::default(),
             images: Images { disk_reserve: 64 << 20, ..Images::default() },
+            backup: Backup::default(),
             hl7_listener: Hl7::default(),
             demo: false,
             demo_public: false,
@@ -232,12 +253,14 @@ impl Config {
             organization: file.organization,
             sign_in: file.sign_in,
             images: file.images,
+            backup: file.backup,
             hl7_listener: file.hl7_listener,
             demo,
             demo_public: over.demo_public,
         };
         config.title()?;
         config.zone()?;
+        config.check_backup()?;
         config.check_demo()?;
         Ok(config)
     }
@@ -250,6 +273,16 @@ impl Config {
     pub fn zone(&self) -> Result<jiff::tz::TimeZone, ServerError> {
         jiff::tz::TimeZone::get(&self.time_zone)
             .map_err(|error| ServerError::Config { name: "time_zone", reason: error.to_string() })
+    }
+
+    fn check_backup(&self) -> Result<(), ServerError> {
+        let wrong = |reason: &str| Err(ServerError::Config { name: "backup", reason: reason.to_owned() });
+        match &self.backup.folder {
+            Some(_) if self.backup.every_minutes == 0 => wrong("every_minutes must be at least 1"),
+            Some(folder) if !folder.is_absolute() => wrong("folder must be an absolute path"),
+            Some(folder) if folder.starts_with(&self.data_dir) => wrong("folder must not lie in the data folder"),
+            _ => Ok(()),
+        }
     }
 
     /// Everybody knows the demonstration's passwords.

@@ -3,7 +3,9 @@
 
 use crate::ServerError;
 use mingying_access::Access;
-use mingying_archive::{Archive, ArchiveError, Level, Origin, Query, ReadStudies, StoreStudy};
+use mingying_archive::{
+    Archive, ArchiveError, BackedUp, BackupError, Keep, Level, Origin, Query, ReadStudies, StoreStudy,
+};
 use mingying_db::Db;
 use mingying_kernel::{Coded as _, Ctx, ErrorKind, Permit};
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,8 @@ pub(crate) enum Job {
     Verify,
     Backup {
         dir: PathBuf,
+        #[serde(default)]
+        keep_days: u32,
     },
 }
 
@@ -58,7 +62,7 @@ impl Store {
             Job::Import { dir } => self.import(&ctx, dir, lines).await,
             Job::Export { dir, studies } => self.export(&ctx, &dir, studies, lines).await,
             Job::Verify => self.verify(lines).await,
-            Job::Backup { dir } => self.backup(&dir, lines).await,
+            Job::Backup { dir, keep_days } => self.backup(&dir, keep_days, lines).await,
         }
     }
 
@@ -200,18 +204,27 @@ impl Store {
         Ok(images.intact() && chain.first_break.is_none())
     }
 
-    async fn backup(&self, dir: &Path, lines: &Lines) -> Result<bool, ServerError> {
-        let said = |error: mingying_archive::BackupError| ServerError::Said(error.to_string());
-        let mingying_archive::BackedUp { manifest, copied } = self.archive.backup(dir).await.map_err(said)?;
-        // Without the key the second factors in the backup cannot be opened.
-        let key = self.data_dir.join(crate::setup::KEY_FILE);
-        let bytes = std::fs::read(&key).map_err(ServerError::file(&key))?;
-        crate::tls::write_private(&dir.join(crate::setup::KEY_FILE), &bytes)?;
+    async fn backup(&self, dir: &Path, keep_days: u32, lines: &Lines) -> Result<bool, ServerError> {
+        let made = back_up(&self.archive, &self.data_dir, dir, keep_days).await;
+        let BackedUp { manifest, copied } = made.map_err(|error| ServerError::Said(error.to_string()))?;
         say(lines, format!("{} files, {} rows in {}", manifest.files.len(), manifest.rows, dir.display())).await;
         say(lines, format!("{} MiB of images were new", copied >> 20)).await;
         say(lines, "the folder holds patient data and the key of second factors: keep it as safe as the server").await;
         Ok(true)
     }
+}
+
+/// Adds a state to a backup folder, and the key without which the second factors in it cannot be opened.
+pub(crate) async fn back_up(
+    archive: &Archive,
+    data_dir: &Path,
+    dir: &Path,
+    keep_days: u32,
+) -> Result<BackedUp, BackupError> {
+    let done = archive.backup(dir, Keep { days: keep_days }).await?;
+    let key = std::fs::read(data_dir.join(crate::setup::KEY_FILE))?;
+    crate::tls::write_private_io(&dir.join(crate::setup::KEY_FILE), &key)?;
+    Ok(done)
 }
 
 /// UIDs come from devices: only digits and dots become a file name.

@@ -3,6 +3,7 @@
 //! `start` opens the database, migrates, replays the image packs, starts workers and listeners, and returns when every
 //! listener accepts. One cancellation token ends everything; `stop` drains and waits.
 
+mod backups;
 pub mod cli;
 pub mod config;
 mod control;
@@ -124,7 +125,8 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     let runner = workers::subscribe(&app, &config).await?;
     let demo_token = if config.demo { Some(demo::prepare(&app, &config, fresh).await?) } else { None };
     let mut tasks = JoinSet::new();
-    workers::start(&app, runner, &cancel, &mut tasks);
+    let org = place.organization(&config).await?;
+    workers::start(&app, &config, org, runner, &cancel, &mut tasks);
 
     let secure = tls.is_some();
     let doors = listen::Doors::open(http, tls, cancel.clone()).map_err(|source| ServerError::Bind {

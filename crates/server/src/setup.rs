@@ -101,18 +101,21 @@ impl Place {
     /// Makes the archive's tables again from the packs. What belongs to an organization that this database does not
     /// know goes to its own: the one of a lost database had another id.
     pub async fn rebuild_index(&self, config: &Config) -> Result<mingying_archive::Replayed, ServerError> {
-        let home = if config.demo { crate::demo::ORG } else { self.home().await? };
+        let home = self.organization(config).await?;
         let fallback = mingying_archive::Settings::new(home).owner;
         let ctx = self.operator();
         Ok(mingying_archive::rebuild(&self.db, &self.blobs(config)?, &ctx, &[home], &fallback).await?)
     }
 
+    /// Whose installation this is. A demonstration's organization has a fixed id and may not exist yet.
+    pub async fn organization(&self, config: &Config) -> Result<OrgId, ServerError> {
+        if config.demo { Ok(crate::demo::ORG) } else { self.home().await }
+    }
+
     /// Opens the image archive and replays what its packs hold beyond the database.
     pub async fn archive(&self, config: &Config) -> Result<Archive, ServerError> {
         let blobs = self.blobs(config)?;
-        // A demonstration's organization has a fixed id and may not exist yet.
-        let org = if config.demo { crate::demo::ORG } else { self.home().await? };
-        let mut settings = mingying_archive::Settings::new(org);
+        let mut settings = mingying_archive::Settings::new(self.organization(config).await?);
         settings.max_object = config.images.largest_object;
         let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 3600));
         settings.house.replicas.clone_from(&config.images.replicas);

@@ -98,12 +98,11 @@ fn own_certificate(data_dir: &Path, names: &[String]) -> Result<(PathBuf, PathBu
 
 /// Writes a file that only its owner can read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ServerError> {
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(ServerError::file(path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(ServerError::file(path))
+    write_private_io(path, bytes).map_err(ServerError::file(path))
+}
+
+pub(crate) fn write_private_io(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }

@@ -10,7 +10,7 @@ use mingying_dicomweb::{Authenticate, Refused, Web};
 use mingying_exam::PerformExam;
 use mingying_http::App;
 use mingying_jobs::Runner;
-use mingying_kernel::Ctx;
+use mingying_kernel::{Ctx, OrgId};
 use mingying_scheduling::BookAppointment;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,13 +45,22 @@ pub(crate) async fn subscribe(app: &App, config: &Config) -> Result<Runner, Serv
 }
 
 /// Starts all workers.
-pub(crate) fn start(app: &App, runner: Runner, cancel: &CancellationToken, tasks: &mut JoinSet<()>) {
+pub(crate) fn start(
+    app: &App,
+    config: &Config,
+    org: OrgId,
+    runner: Runner,
+    cancel: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) {
     tasks.spawn(runner.run(cancel.clone()));
     tasks.spawn(Sealer::new(&app.access).run(cancel.clone()));
     tasks.spawn(app.live.clone().run(app.db.clone(), app.clock.clone()));
     tasks.spawn(app.chain.clone().run(app.db.clone(), app.clock.clone(), cancel.clone()));
     tasks.spawn(tick(app.clone(), cancel.clone()));
     tasks.spawn(prepare(app.clone(), cancel.clone()));
+    let backups = crate::backups::Backups { app: app.clone(), org, data_dir: config.data_dir.clone() };
+    tasks.spawn(backups.keep(config.backup.clone(), cancel.clone()));
     let (archive, ended) = (app.archive.clone(), cancel.clone());
     tasks.spawn(async move {
         tokio::select! {

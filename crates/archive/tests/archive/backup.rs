@@ -1,12 +1,13 @@
 use crate::crash::answers;
 use crate::objects::*;
-use mingying_archive::{BackedUp, BackupError, Settings, restore, verify_backup};
+use mingying_archive::{BackedUp, BackupError, Keep, Reason, Settings, Target, restore, states, verify_backup};
 use mingying_db::{Db, params};
 use mingying_testkit::on_both;
 use std::path::Path;
+use std::time::Duration;
 
 async fn restored(backup: &Path, db: &Db, dir: &Path) -> Result<mingying_archive::Restored, BackupError> {
-    restore(backup, db, dir, mingying_testkit::clock(), Settings::new(org())).await
+    restore(backup, None, db, dir, mingying_testkit::clock(), Settings::new(org())).await
 }
 
 on_both! {
@@ -26,10 +27,10 @@ on_both! {
                 bench.send(&slice(3, 1, i)).await.unwrap();
             }
         };
-        let (manifest, ()) = tokio::join!(bench.archive.backup(&backup), sending);
+        let (manifest, ()) = tokio::join!(bench.archive.backup(&backup, Keep::default()), sending);
         let manifest = manifest.unwrap().manifest;
         assert!(manifest.files.iter().any(|f| f.path.starts_with("packs/")) && manifest.rows > 10);
-        assert_eq!(verify_backup(&backup).await.unwrap(), manifest);
+        assert_eq!(verify_backup(&backup, None).await.unwrap(), manifest);
 
         // Into either engine.
         let empty = mingying_testkit::sqlite().await;
@@ -59,7 +60,7 @@ on_both! {
         let foreign = dir.path().join("foreign");
         std::fs::create_dir(&foreign).unwrap();
         std::fs::write(foreign.join("thesis.txt"), "mine").unwrap();
-        assert!(matches!(bench.archive.backup(&foreign).await, Err(BackupError::NotEmpty(_))));
+        assert!(matches!(bench.archive.backup(&foreign, Keep::default()).await, Err(BackupError::NotEmpty(_))));
         assert!(matches!(restored(&backup, &empty.db, &dir.path().join("x")).await, Err(BackupError::NotEmpty(_))));
         let other = mingying_testkit::sqlite().await;
         assert!(matches!(restored(&backup, &other.db, &new).await, Err(BackupError::NotEmpty(_))));
@@ -82,19 +83,19 @@ on_both! {
             bench.send(&slice(1, 1, i)).await.unwrap();
         }
         let backup = dir.path().join("backup");
-        let first = bench.archive.backup(&backup).await.unwrap();
+        let first = bench.archive.backup(&backup, Keep::default()).await.unwrap();
         let all: u64 = bench.archive.blobs().packs().iter().map(|pack| pack.len).sum();
         assert_eq!(first.copied, all);
-        assert_eq!(bench.archive.backup(&backup).await.unwrap().copied, 0, "nothing is new");
+        assert_eq!(bench.archive.backup(&backup, Keep::default()).await.unwrap().copied, 0, "nothing is new");
 
         bench.send(&slice(2, 1, 1)).await.unwrap();
         bench.send(&slice(2, 1, 2)).await.unwrap();
         let grown = bench.archive.blobs().packs().iter().map(|pack| pack.len).sum::<u64>() - all;
-        let second = bench.archive.backup(&backup).await.unwrap();
+        let second = bench.archive.backup(&backup, Keep::default()).await.unwrap();
         assert_eq!(second.copied, grown);
-        assert_eq!(verify_backup(&backup).await.unwrap(), second.manifest);
+        assert_eq!(verify_backup(&backup, None).await.unwrap(), second.manifest);
         let names: Vec<_> = std::fs::read_dir(&backup).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(names.len(), 3, "the tables of the first one are gone: {names:?}");
+        assert_eq!(names.len(), 4, "the first one's tables and manifest are gone: {names:?}");
 
         // An interrupted one: tables half written, a pack longer than the manifest says. The one before still holds.
         std::fs::create_dir(backup.join("db-1")).unwrap();
@@ -114,22 +115,69 @@ on_both! {
         let mut rotten = std::fs::read(&last).unwrap();
         rotten[200] ^= 1;
         std::fs::write(&last, rotten).unwrap();
-        let third = bench.archive.backup(&backup).await.unwrap();
-        assert_eq!(verify_backup(&backup).await.unwrap(), third.manifest);
+        let third = bench.archive.backup(&backup, Keep::default()).await.unwrap();
+        assert_eq!(verify_backup(&backup, None).await.unwrap(), third.manifest);
 
         // Half written from the start: no backup. Cut short: damaged. Another store's: not touched.
         let half = dir.path().join("half");
         std::fs::create_dir_all(half.join("packs")).unwrap();
         std::fs::copy(&last, half.join("packs").join(last.file_name().unwrap())).unwrap();
         assert!(matches!(restored(&half, &empty.db, &dir.path().join("h")).await, Err(BackupError::NotABackup)));
-        assert!(matches!(again.archive.backup(&half).await, Ok(BackedUp { copied, .. }) if copied > 0), "of its own packs");
+        assert!(matches!(again.archive.backup(&half, Keep::default()).await, Ok(BackedUp { copied, .. }) if copied > 0), "of its own packs");
         let stranger = mingying_testkit::sqlite().await;
         let stranger = open_on(stranger.db.clone(), blobs(&dir.path().join("strange"))).await.unwrap();
         stranger.send(&slice(1, 1, 1)).await.unwrap();
-        assert!(matches!(stranger.archive.backup(&backup).await, Err(BackupError::NotEmpty(_))));
+        assert!(matches!(stranger.archive.backup(&backup, Keep::default()).await, Err(BackupError::NotEmpty(_))));
         let bytes = std::fs::read(&last).unwrap();
         std::fs::write(&last, &bytes[..bytes.len() - 1]).unwrap();
-        assert!(matches!(verify_backup(&backup).await, Err(BackupError::Damaged(_))));
+        assert!(matches!(verify_backup(&backup, None).await, Err(BackupError::Damaged(_))));
+    }
+}
+
+on_both! {
+    async fn a_backup_folder_restores_the_state_of_a_time(db: Db) {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = mingying_testkit::clock();
+        let blob_settings = mingying_blob::Settings { pack_size: 6000, reserve: 0, ..Default::default() };
+        let blobs = mingying_blob::Blobs::open(&dir.path().join("blobs"), blob_settings).unwrap();
+        let mut settings = Settings::new(org());
+        settings.house.keep_deleted = Duration::ZERO;
+        let bench = open_with(db, blobs, clock.clone(), settings).await.unwrap();
+        let backup = dir.path().join("backup");
+        let mut then = Vec::new();
+        for study in 1..=3 {
+            for image in 1..=6 {
+                bench.send(&slice(study, 1, image)).await.unwrap();
+            }
+            let made = bench.archive.backup(&backup, Keep { days: 7 }).await.unwrap();
+            then.push((made.manifest.made_at, answers(&bench).await));
+            clock.advance(Duration::from_hours(1));
+        }
+        // What is gone for good from the store stays in the states that had it.
+        let target = Target::study("1.2.3.1");
+        bench.archive.delete(&bench.delete(), &target, Reason::Other, "sent to the wrong archive").await.unwrap();
+        clock.advance(Duration::from_hours(1));
+        assert!(bench.archive.compact().await.unwrap().packs > 0);
+        bench.archive.backup(&backup, Keep { days: 7 }).await.unwrap();
+        assert_eq!(states(&backup).unwrap().len(), 4);
+        for (number, (at, answers_then)) in then.iter().enumerate() {
+            let empty = mingying_testkit::sqlite().await;
+            let folder = dir.path().join(format!("restored-{number}"));
+            let later = at.plus(Duration::from_mins(10));
+            let restored = restore(&backup, Some(later), &empty.db, &folder, clock.clone(), Settings::new(org())).await;
+            assert_eq!(restored.unwrap().made_at, *at);
+            let again = open(empty.db.clone(), &folder).await;
+            assert_eq!(&answers(&again).await, answers_then);
+            assert!(again.archive.verify().await.unwrap().intact());
+        }
+        let before = then[0].0.minus(Duration::from_secs(1));
+        assert!(matches!(verify_backup(&backup, Some(before)).await, Err(BackupError::NoState(_))));
+        // States that are not kept any more take what only they named with them.
+        let bytes = || -> u64 { std::fs::read_dir(backup.join("packs")).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum() };
+        let all = bytes();
+        bench.archive.backup(&backup, Keep::default()).await.unwrap();
+        assert_eq!(states(&backup).unwrap().len(), 1);
+        assert!(bytes() < all);
     }
 }
 

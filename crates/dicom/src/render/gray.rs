@@ -74,7 +74,9 @@ fn gray(image: &ImageAttributes, decoded: &Decoded, window: Option<&Window>) -> 
         let level = level.round().clamp(0.0, 255.0) as u8;
         if invert { 255 - level } else { level }
     };
-    let (Some(low), Some(high)) = (values.iter().min().copied(), values.iter().max().copied()) else { return Vec::new() };
+    let (Some(low), Some(high)) = (values.iter().min().copied(), values.iter().max().copied()) else {
+        return Vec::new();
+    };
     let span = i64::from(high) - i64::from(low);
     if span >= values.len() as i64 {
         return values.into_iter().map(shade).collect();

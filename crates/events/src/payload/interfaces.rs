@@ -17,6 +17,17 @@ impl Payload for DeliveryDead {
     const TOPIC: &'static str = "delivery.dead";
 }
 
+/// A backup that was due was not made; it is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupFailed {
+    /// `backup.not_empty`, `storage.full`
+    pub code: String,
+}
+
+impl Payload for BackupFailed {
+    const TOPIC: &'static str = "backup.failed";
+}
+
 /// A message of another system was refused and waits in the error queue for correction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageFailed {

@@ -54,6 +54,7 @@ pub(super) async fn doctor(args: &PlaceArgs) -> Result<ExitCode, ServerError> {
         Ok((_, place)) => {
             database(&mut findings, &place).await;
             images(&mut findings, &config, &place).await;
+            backup(&mut findings, &config, &place);
             peers(&mut findings, &config, &place).await;
             place.db.close().await;
         }
@@ -255,6 +256,28 @@ async fn images(findings: &mut Findings, config: &Config, place: &Place) {
     }
     for replica in config.images.replicas.iter().filter(|replica| !replica.is_dir()) {
         findings.note("replica", &format!("{} is not there", replica.display()));
+    }
+}
+
+/// Whether the backups are made that the configuration asks for.
+fn backup(findings: &mut Findings, config: &Config, place: &Place) {
+    let Some(folder) = &config.backup.folder else {
+        findings.note("backup", "none is made by itself: name backup.folder in the configuration");
+        return;
+    };
+    let late = Duration::from_secs(config.backup.every_minutes.saturating_mul(120));
+    match mingying_archive::newest_state(folder) {
+        Some(made) if place.clock.now().since(made) <= late => findings.good("backup", &made.to_rfc3339()),
+        Some(made) => findings.bad(
+            "backup",
+            &format!("the newest is of {}", made.to_rfc3339()),
+            "see the log for why; is the folder there, writable and not full?",
+        ),
+        None => findings.bad(
+            "backup",
+            &format!("none in {}", folder.display()),
+            "a running server makes one at once; see its log",
+        ),
     }
 }
 

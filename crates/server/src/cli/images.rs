@@ -4,6 +4,7 @@ use super::PlaceArgs;
 use crate::images::{Job, Store};
 use crate::{Place, ServerError, control, setup};
 use clap::Args;
+use mingying_kernel::Timestamp;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,6 +26,23 @@ pub(super) struct ExportArgs {
     /// Study Instance UID; all studies when absent
     #[arg(long = "study")]
     studies: Vec<String>,
+}
+
+#[derive(Args)]
+pub(super) struct RestoreArgs {
+    /// Folder of a backup
+    dir: PathBuf,
+    /// The state of this time or the last one before it, such as 2027-03-01T08:00:00+08:00; the newest when absent
+    #[arg(long, value_parser = time)]
+    at: Option<Timestamp>,
+    /// Only list the states that the folder holds
+    #[arg(long, conflicts_with = "at")]
+    list: bool,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_rfc3339(text)
+        .ok_or_else(|| "expected a time with its offset: 2027-03-01T08:00:00+08:00".to_owned())
 }
 
 /// The server may run elsewhere in the file system.
@@ -64,8 +82,8 @@ pub(super) async fn verify(args: &PlaceArgs) -> Result<ExitCode, ServerError> {
     run(args, Job::Verify).await
 }
 
-pub(super) async fn backup(args: &PlaceArgs, dir: &Path) -> Result<ExitCode, ServerError> {
-    run(args, Job::Backup { dir: absolute(dir)? }).await
+pub(super) async fn backup(args: &PlaceArgs, dir: &Path, keep_days: u32) -> Result<ExitCode, ServerError> {
+    run(args, Job::Backup { dir: absolute(dir)?, keep_days }).await
 }
 
 /// By the running server if there is one, else here.
@@ -92,7 +110,21 @@ async fn run(args: &PlaceArgs, job: Job) -> Result<ExitCode, ServerError> {
 }
 
 /// Into a folder (and, with PostgreSQL, a database) that holds nothing yet.
-pub(super) async fn restore(args: &PlaceArgs, dir: &Path) -> Result<ExitCode, ServerError> {
+pub(super) async fn restore(args: &PlaceArgs, restore: RestoreArgs) -> Result<ExitCode, ServerError> {
+    let dir = restore.dir.as_path();
+    if restore.list {
+        for state in mingying_archive::states(dir).map_err(|error| ServerError::Said(error.to_string()))? {
+            let bytes: u64 = state.files.iter().map(|file| file.size).sum();
+            println!(
+                "{}  {} rows, {} files, {} MiB",
+                state.made_at.to_rfc3339(),
+                state.rows,
+                state.files.len(),
+                bytes >> 20
+            );
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = args.config()?;
     std::fs::create_dir_all(&config.data_dir).map_err(ServerError::file(&config.data_dir))?;
     let Some(_lock) = control::lock(&config.data_dir)? else {
@@ -112,10 +144,16 @@ pub(super) async fn restore(args: &PlaceArgs, dir: &Path) -> Result<ExitCode, Se
     // Nobody's yet: what the backup says about owners is loaded before anything asks.
     let settings = mingying_archive::Settings::new(mingying_kernel::OrgId::from_uuid(uuid::Uuid::nil()));
     let blobs = config.data_dir.join("blobs");
-    let restored = mingying_archive::restore(dir, &place.db, &blobs, place.clock.clone(), settings)
+    let restored = mingying_archive::restore(dir, restore.at, &place.db, &blobs, place.clock.clone(), settings)
         .await
         .map_err(|error| ServerError::Said(error.to_string()))?;
-    println!("{} files, {} rows restored into {}", restored.files, restored.rows, config.data_dir.display());
+    println!(
+        "state of {}: {} files, {} rows restored into {}",
+        restored.made_at.to_rfc3339(),
+        restored.files,
+        restored.rows,
+        config.data_dir.display()
+    );
     println!("run `mingying verify` to compute every hash again");
     place.db.close().await;
     Ok(ExitCode::SUCCESS)
