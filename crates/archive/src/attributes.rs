@@ -91,7 +91,10 @@ impl Attributes for InstanceRow {
         if self.instance.frames > 0 {
             number(o, tags::NUMBER_OF_FRAMES, VR::IS, Some(self.instance.frames));
         }
-        put(o, tags::AVAILABLE_TRANSFER_SYNTAX_UID, VR::UI, &self.instance.transfer_syntax);
+        // What can be had without transcoding.
+        let mut available = vec![self.instance.transfer_syntax.clone()];
+        available.extend(self.instance.sibling.map(|_| crate::SIBLING_SYNTAX.to_owned()));
+        o.put(DataElement::new(tags::AVAILABLE_TRANSFER_SYNTAX_UID, VR::UI, PrimitiveValue::Strs(available.into())));
         object
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 const COMPACT_EVERY: Duration = Duration::from_hours(1);
 /// How often it is asked whether the next round of the check is due, and whether a busy moment has passed.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
-const MOMENT: Duration = Duration::from_millis(250);
+pub(crate) const MOMENT: Duration = Duration::from_millis(250);
 
 /// How the archive keeps its store in order.
 #[derive(Debug, Clone)]

@@ -53,6 +53,7 @@ impl Receiving {
 
     /// Takes the next bytes of the object.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+        self.archive.arriving();
         self.received += bytes.len() as u64;
         if self.received > self.archive.settings().max_object {
             return Err(ArchiveError::TooLarge);

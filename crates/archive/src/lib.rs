@@ -6,7 +6,7 @@
 //!
 //! `receive` → `Receiving::write` … → `finish` takes an object in (`ingest`, `commit`); `find_*` answers queries
 //! (`query`, `attributes`); `instances_of`, `read`, `frame_bytes`, `header` give objects back (`read`),
-//! and what is made from their headers is kept beside them (`derived`).
+//! what is made from their headers is kept beside them (`derived`), and so are their pixels as HTJ2K (`siblings`).
 
 mod aside;
 mod attributes;
@@ -34,6 +34,7 @@ mod recent;
 mod record;
 mod replay;
 mod scrub;
+mod siblings;
 mod store;
 mod tell;
 
@@ -50,13 +51,14 @@ pub use ingest::Receiving;
 pub use mingying_dicom::PersonName;
 pub use model::{
     Damaged, Deletion, DeletionState, FileMeta, Ingested, InstanceRef, InstanceRow, Origin, Owner, Page, Quarantined,
-    Reason, SeriesRow, Stats, StudyRow, Verified,
+    Reason, SeriesRow, SiblingStats, Stats, StudyRow, Verified,
 };
 pub use packed::{Packed, gzip};
 pub use query::{Level, Query};
 pub use read::ReadStats;
 pub use replay::{Replayed, rebuild};
 pub use scrub::{Scrubbed, damage_waiting};
+pub use siblings::{SIBLING_SYNTAX, SiblingSettings, SiblingStep};
 
 use commit::Commit;
 use mingying_blob::Blobs;
@@ -93,6 +95,9 @@ pub struct Settings {
     pub derived: Option<PathBuf>,
     /// Bound of that folder, bytes.
     pub max_derived: u64,
+    /// Folder of the HTJ2K siblings, which can be made again; `None`: none are kept.
+    pub siblings: Option<PathBuf>,
+    pub sibling: SiblingSettings,
     /// The background check, healing, compaction.
     pub house: Housekeeping,
 }
@@ -106,6 +111,8 @@ impl Settings {
             max_batch: 256,
             derived: None,
             max_derived: 1 << 30,
+            siblings: None,
+            sibling: SiblingSettings::default(),
             house: Housekeeping::default(),
         }
     }
@@ -127,13 +134,14 @@ struct Inner {
     tasks: Mutex<Vec<JoinHandle<()>>>,
     frame_indexes: read::FrameIndexes,
     recent: recent::RecentSeries,
-    /// Counts objects that were handed to the committer.
+    /// Counts signs of arriving objects.
     arrivals: AtomicU64,
     /// Held for reading while a backup needs that no pack is removed.
     packs_stay: RwLock<()>,
     /// Held by the backup that is being made.
     backups: tokio::sync::Mutex<()>,
     derived: derived::Derived,
+    siblings: siblings::Siblings,
 }
 
 /// The archive's own worker asks for nothing: it writes events of what is replayed.
@@ -155,6 +163,8 @@ impl Archive {
         }
         let (queue, tasks) = commit::start(db.clone(), blobs.clone(), clock.clone(), &settings);
         let derived = derived::Derived::open(settings.derived.clone(), settings.max_derived);
+        let siblings =
+            siblings::Siblings::open(&db, settings.siblings.as_deref(), settings.sibling.clone(), clock.now()).await?;
         let inner = Inner {
             db,
             blobs,
@@ -169,6 +179,7 @@ impl Archive {
             packs_stay: RwLock::new(()),
             backups: tokio::sync::Mutex::new(()),
             derived,
+            siblings,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -285,7 +296,7 @@ impl Archive {
 
     pub(crate) async fn submit(&self, commit: Commit) -> Result<(), ArchiveError> {
         if let Commit::Object(_) = &commit {
-            self.inner.arrivals.fetch_add(1, Ordering::Relaxed);
+            self.arriving();
         }
         let queue = self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         queue.ok_or(ArchiveError::Closed)?.send(commit).await.map_err(|_| ArchiveError::Closed)
@@ -315,6 +326,11 @@ impl Archive {
         &self.inner.settings
     }
 
+    /// Background work stops for this.
+    pub(crate) fn arriving(&self) {
+        self.inner.arrivals.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn arrivals(&self) -> u64 {
         self.inner.arrivals.load(Ordering::Relaxed)
     }
@@ -333,6 +349,10 @@ impl Archive {
 
     pub(crate) fn derived_folder(&self) -> &derived::Derived {
         &self.inner.derived
+    }
+
+    pub(crate) fn siblings(&self) -> &siblings::Siblings {
+        &self.inner.siblings
     }
 
     pub(crate) fn frame_indexes(&self) -> &read::FrameIndexes {

@@ -4,6 +4,7 @@ use mingying_blob::Location;
 use mingying_dicom::PersonName;
 use mingying_kernel::{OrgId, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// To whom a received study belongs; decides who sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +153,9 @@ pub struct InstanceRef {
     pub sha256: String,
     pub received_at: Timestamp,
     pub location: Location,
+    /// Where the HTJ2K sibling of its pixels lies among the siblings. For `Archive::sibling_frame` and its like; it may
+    /// have gone meanwhile.
+    pub sibling: Option<Location>,
 }
 
 /// One page of a list.
@@ -274,6 +278,19 @@ pub struct Stats {
     pub packs: u64,
     pub pack_bytes: u64,
     pub free_bytes: u64,
+}
+
+/// How many HTJ2K siblings there are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SiblingStats {
+    pub made: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Originals that were not looked at yet. Counted once a day and kept up between.
+    pub waiting: u64,
+    /// Originals that get none, by the code of why: those of `mingying_dicom::codec::Unfit` and its codecs, `high_bit`,
+    /// `larger` where nothing would be gained, those of `ArchiveError` where an original cannot be read.
+    pub unfit: BTreeMap<String, u64>,
 }
 
 /// What `verify` found.

@@ -12,7 +12,7 @@ use crate::{Archive, ArchiveError, ReadStudies};
 use bytes::{Bytes, BytesMut};
 use dicom_object::InMemDicomObject;
 use mingying_blob::{BlobError, Blobs, Location};
-use mingying_dicom::Limits;
+use mingying_dicom::{Limits, codec};
 use mingying_kernel::{Permit, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -237,6 +237,50 @@ impl Archive {
             Err(BlobError::NotFound) => self.blobs().read_many(wanted(self.place_now(instance).await?)).await?,
             read => read?,
         }))
+    }
+
+    /// As `frame_bytes`, for a codec: the samples of a frame in their order. Eight-bit pixels that were written as the
+    /// words of big endian (OW) have changed places in pairs, over the ends of odd frames (PS3.5 7.3).
+    pub async fn codec_frame(&self, instance: &InstanceRef, frame: u32) -> Result<Bytes, ArchiveError> {
+        let at = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let pixel_at = at(Some(instance.pixel_at));
+        let in_words = instance.transfer_syntax == codec::EXPLICIT_VR_BIG_ENDIAN
+            && instance.bits_allocated == Some(8)
+            && pixel_at >= 12
+            && self.read(instance, pixel_at - 8, 2).await?.as_ref() == b"OW";
+        if !in_words {
+            return self.frame_bytes(instance, frame).await;
+        }
+        const SHORT: ArchiveError = ArchiveError::Unreadable("too few pixels");
+        let size = at(instance.rows) * at(instance.columns) * at(instance.samples.or(Some(1)));
+        let (start, end) = (u64::from(frame) * size, (u64::from(frame) + 1) * size);
+        if size == 0 || end > at(Some(instance.pixel_len)) || size > codec::MAX_SAMPLES as u64 {
+            return Err(SHORT);
+        }
+        let from = start - start % 2;
+        let mut bytes = self.read(instance, pixel_at + from, end + end % 2 - from).await?.to_vec();
+        for pair in bytes.chunks_exact_mut(2) {
+            pair.reverse();
+        }
+        let odd = (start % 2) as usize;
+        Ok(Bytes::copy_from_slice(bytes.get(odd..odd + size as usize).ok_or(SHORT)?))
+    }
+
+    /// Whether no element of a native object stands behind its pixels: it would be lost when the object is written anew
+    /// from header and frames.
+    pub async fn ends_with_pixels(&self, instance: &InstanceRef) -> Result<bool, ArchiveError> {
+        if instance.pixel_len < 0 || !instance.has_pixels || deflated(instance) {
+            return Ok(true);
+        }
+        let at = |n: i64| u64::try_from(n).unwrap_or(0);
+        let end = at(instance.pixel_at) + at(instance.pixel_len);
+        let behind = at(instance.size).saturating_sub(end);
+        if behind == 0 {
+            return Ok(true);
+        }
+        let tail = self.read(instance, end, behind.min(4)).await?;
+        // Data Set Trailing Padding (FFFC,FFFC) means nothing (PS3.10 7.2).
+        Ok(tail.starts_with(&[0xfc, 0xff, 0xfc, 0xff]) || tail.starts_with(&[0xff, 0xfc, 0xff, 0xfc]))
     }
 
     /// As `frame_bytes`, in pieces of a moderate length: for sending on.

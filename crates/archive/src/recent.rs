@@ -163,6 +163,7 @@ mod tests {
             sha256: String::new(),
             received_at: Timestamp::from_micros(0),
             location: mingying_blob::Location { pack: 0, record: 0, at: 0, len: 0 },
+            sibling: None,
         }
     }
 

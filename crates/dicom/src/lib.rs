@@ -11,6 +11,7 @@ mod facts;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod iso2022;
+pub mod outgoing;
 pub mod part10;
 mod peek;
 mod person_name;

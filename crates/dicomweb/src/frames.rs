@@ -19,13 +19,13 @@ const MAX_FRAMES: usize = 20_000;
 #[derive(Debug, Clone, PartialEq)]
 struct Form {
     multipart: bool,
-    /// The transfer syntax that a codec makes; `None` where the frames leave as they are stored.
+    /// The transfer syntax that a codec makes, or the sibling has; `None` where the frames leave as they are stored.
     coded: Option<String>,
     content_type: String,
 }
 
 impl Form {
-    /// Whether each answer has the same bytes. Encoders may write the same image in other ones the next time.
+    /// Whether each answer has the same bytes, where no sibling has them. Encoders may write the same image in other ones the next time.
     fn is_steady(&self) -> bool {
         self.coded.as_deref().is_none_or(|to| to == media::EXPLICIT_LE)
     }
@@ -106,6 +106,11 @@ enum Pixels {
 
 impl Pixels {
     async fn of(web: &Web, instance: &InstanceRef, index: u32, coded: Option<&str>) -> Result<Self, Problem> {
+        if coded.is_some_and(transcode::is_of_sibling)
+            && let Some(frame) = web.archive.sibling_frame(instance, index).await
+        {
+            return Ok(Self::Made(frame));
+        }
         let big_endian = instance.transfer_syntax == media::EXPLICIT_BE && instance.bits_allocated != Some(1);
         match coded.or(big_endian.then_some(media::EXPLICIT_LE)) {
             Some(media::EXPLICIT_LE) => {
@@ -166,27 +171,38 @@ async fn send(
     form: Form,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let what = format!("{form:?} {frames:?}");
-    let part_of_it = !form.multipart && form.is_steady();
+    let mut rest = frames.clone().into_iter();
+    let index = rest.next().ok_or_else(|| Problem::invalid("frames"))?;
+    let kept = if form.coded.as_deref().is_some_and(transcode::is_of_sibling) {
+        web.archive.sibling_frame(&instance, index).await
+    } else {
+        None
+    };
+    // The bytes of a sibling stay as they are, until another one is made.
+    let place = kept.as_ref().and(instance.sibling);
+    let steady = place.is_some() || form.is_steady();
+    let what = format!("{form:?} {frames:?} {place:?}");
+    let part_of_it = !form.multipart && steady;
     let etag = if part_of_it { strong_etag(&instance, &what) } else { etag(std::slice::from_ref(&instance), &what) };
     if not_modified(headers, &etag) {
         return Ok(unchanged(&etag));
     }
-    let mut rest = frames.into_iter();
-    let first = rest.next().ok_or_else(|| Problem::invalid("frames"))?;
-    let first = Pixels::of(web, &instance, first, form.coded.as_deref()).await?;
+    let first = match kept {
+        Some(frame) => Pixels::Made(frame),
+        None => Pixels::of(web, &instance, index, form.coded.as_deref()).await?,
+    };
     let mut response = if form.multipart {
         several(web, instance, first, rest, &form)
     } else {
         let part = if part_of_it { part(headers, &etag, first.len()) } else { Part::Whole };
-        one(web, &instance, first, &form, part)
+        one(web, &instance, first, &form, steady, part)
     };
     private_cache(response.headers_mut(), Some(&etag));
     Ok(response)
 }
 
 /// A single part, or the range of it that was asked for.
-fn one(web: &Web, instance: &InstanceRef, frame: Pixels, form: &Form, part: Part) -> Response {
+fn one(web: &Web, instance: &InstanceRef, frame: Pixels, form: &Form, steady: bool, part: Part) -> Response {
     let whole = frame.len();
     let (status, from, len) = match part {
         Part::Beyond => return beyond(whole),
@@ -197,7 +213,7 @@ fn one(web: &Web, instance: &InstanceRef, frame: Pixels, form: &Form, part: Part
     let headers = response.headers_mut();
     set(headers, header::CONTENT_TYPE, &form.content_type);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static(if form.is_steady() { "bytes" } else { "none" }));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static(if steady { "bytes" } else { "none" }));
     if status == StatusCode::PARTIAL_CONTENT {
         set(headers, header::CONTENT_RANGE, &format!("bytes {from}-{}/{whole}", from + len - 1));
     }

@@ -92,7 +92,7 @@ impl Renderers {
             .map_err(|_| RenderError::Busy)
             .and_then(|turn| turn.map_err(|_| RenderError::Busy))?;
         let header = archive.header(instance).await?;
-        let frame = frame_bytes(archive, instance, index).await?;
+        let frame = archive.codec_frame(instance, index).await?;
         let made = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             work(&header, &frame)
@@ -104,31 +104,4 @@ impl Renderers {
             Err(_) => Err(RenderError::Damaged("decoder").into()),
         }
     }
-}
-
-/// The frame's bytes as codecs take them. Eight-bit pixels that were written as the words of big endian (OW) have
-/// changed places in pairs, over the ends of odd frames (PS3.5 7.3).
-async fn frame_bytes(archive: &Archive, instance: &InstanceRef, index: u32) -> Result<Bytes, Problem> {
-    let at = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-    let pixel_at = at(Some(instance.pixel_at));
-    let in_words = instance.transfer_syntax == codec::EXPLICIT_VR_BIG_ENDIAN
-        && instance.bits_allocated == Some(8)
-        && pixel_at >= 12
-        && archive.read(instance, pixel_at - 8, 2).await?.as_ref() == b"OW";
-    if !in_words {
-        return Ok(archive.frame_bytes(instance, index).await?);
-    }
-    let size = at(instance.rows) * at(instance.columns) * at(instance.samples.or(Some(1)));
-    let (start, end) = (u64::from(index) * size, (u64::from(index) + 1) * size);
-    if size == 0 || end > at(Some(instance.pixel_len)) || size > codec::MAX_SAMPLES as u64 {
-        return Err(RenderError::Damaged("too few pixels").into());
-    }
-    let from = start - start % 2;
-    let mut bytes = archive.read(instance, pixel_at + from, end + end % 2 - from).await?.to_vec();
-    for pair in bytes.chunks_exact_mut(2) {
-        pair.reverse();
-    }
-    let odd = (start % 2) as usize;
-    let frame = bytes.get(odd..odd + size as usize).ok_or(RenderError::Damaged("too few pixels"))?;
-    Ok(Bytes::copy_from_slice(frame))
 }

@@ -1,21 +1,16 @@
 //! Objects in another transfer syntax (PS3.18 8.7.3.5): the header is written anew; the pixels pass as they are between
-//! the native little-endian encodings, and go through a codec, frame by frame, everywhere else.
+//! the native little-endian encodings, come from the HTJ2K sibling where that is asked for, and go through a codec, frame
+//! by frame, everywhere else.
 
-use crate::wado::{Chunks, read_range};
-use crate::{Problem, Renderers, media};
+use crate::wado::{CHUNK, Chunks, read_range};
+use crate::{Problem, Renderers};
 use bytes::Bytes;
-use dicom_core::{DataElement, VR};
-use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use dicom_transfer_syntax_registry::entries::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN};
 use futures::stream::{self, StreamExt};
 use mingying_archive::{Archive, ArchiveError, InstanceRef};
-use mingying_dicom::codec::{self, Photometric};
+use mingying_dicom::codec::{self, SiblingPlan};
+use mingying_dicom::outgoing::{self, PixelValue};
 use mingying_dicom::part10;
-
-/// Item (FFFE,E000) and Sequence Delimitation Item (FFFE,E0DD), little endian.
-const ITEM: [u8; 4] = [0xfe, 0xff, 0x00, 0xe0];
-const END: [u8; 8] = [0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0];
 
 /// An object in another transfer syntax: everything up to the pixels, and where they come from.
 pub(crate) struct Converted {
@@ -26,14 +21,16 @@ pub(crate) struct Converted {
 enum Pixels {
     /// As they lie in the stored object.
     Stored { at: u64, len: u64 },
+    /// As they lie in its sibling.
+    Sibling { len: u64 },
     /// Through a codec. The first frame has been made already.
     Made { renderers: Renderers, to: String, first: Bytes },
 }
 
-/// Whether the pixels of `from` are the very bytes of `to`.
-fn is_plain(from: &str, to: &str) -> bool {
-    let plain = |syntax: &str| matches!(syntax, media::IMPLICIT_LE | media::EXPLICIT_LE);
-    plain(from) && plain(to)
+/// Whether the sibling's frames are of this transfer syntax: they are lossless and in the order RPCL, which all three
+/// allow (PS3.5 A.4.4).
+pub(crate) fn is_of_sibling(transfer_syntax: &str) -> bool {
+    matches!(transfer_syntax, codec::HTJ2K_LOSSLESS | codec::HTJ2K_LOSSLESS_RPCL | codec::HTJ2K)
 }
 
 /// Whether frames of `from` can be had as `to`, without loss of what is stored.
@@ -43,7 +40,7 @@ pub(crate) fn is_possible_frame(from: &str, to: &str) -> bool {
 
 /// Whether objects of `from` can be had as `to`. Big-endian and deflated objects are received, never made.
 pub(crate) fn is_possible(from: &str, to: &str) -> bool {
-    is_plain(from, to) || (!matches!(to, media::EXPLICIT_BE | media::DEFLATED_LE) && is_possible_frame(from, to))
+    outgoing::same_pixels(from, to) || (outgoing::can_write(to) && is_possible_frame(from, to))
 }
 
 /// `None` where the object has elements behind its pixels, which would be lost, or no frames that could be coded.
@@ -54,93 +51,56 @@ pub(crate) async fn convert(
     to: &str,
 ) -> Result<Option<Converted>, Problem> {
     let at = |n: i64| u64::try_from(n).unwrap_or(0);
-    let (pixel_at, pixel_len) =
-        if instance.has_pixels { (at(instance.pixel_at), at(instance.pixel_len)) } else { (at(instance.size), 0) };
-    let plain = is_plain(&instance.transfer_syntax, to);
-    let whole = codec::is_native(&instance.transfer_syntax) && instance.transfer_syntax != media::DEFLATED_LE;
-    if whole {
-        let behind = at(instance.size).saturating_sub(pixel_at + pixel_len);
-        if behind > 0 {
-            let tail = archive.read(instance, pixel_at + pixel_len, behind.min(4096)).await?;
-            // Data Set Trailing Padding (FFFC,FFFC) means nothing (PS3.10 7.2).
-            if !tail.starts_with(&[0xfc, 0xff, 0xfc, 0xff]) && !tail.starts_with(&[0xff, 0xfc, 0xff, 0xfc]) {
-                return Ok(None);
-            }
-        }
+    if !archive.ends_with_pixels(instance).await? {
+        return Ok(None);
     }
     let mut header = archive.header(instance).await?;
-    let value = if plain || !instance.has_pixels {
-        Value::Native { len: pixel_len }
-    } else {
-        // Single-bit frames do not end at bytes.
-        if instance.frames < 1 || instance.bits_allocated == Some(1) {
-            return Ok(None);
-        }
-        let (first, photometric) = renderers.transcode(archive, instance, 0, to).await?;
-        describe(&mut header, photometric);
-        let frames = at(instance.frames);
-        let value =
-            if codec::is_native(to) { Value::Native { len: frames * first.len() as u64 } } else { Value::Fragments };
-        let head = write(instance, header, to, Some(value)).await?;
-        let made = Pixels::Made { renderers: renderers.clone(), to: to.to_owned(), first };
-        return Ok(Some(Converted { head, pixels: made }));
-    };
-    let head = write(instance, header, to, instance.has_pixels.then_some(value)).await?;
-    Ok(Some(Converted { head, pixels: Pixels::Stored { at: pixel_at, len: pixel_len } }))
-}
-
-/// How Pixel Data begins in the new object.
-#[derive(Clone, Copy)]
-enum Value {
-    Native { len: u64 },
-    Fragments,
-}
-
-/// What a codec changes in the header: samples lie side by side, and color may have another name.
-fn describe(header: &mut InMemDicomObject, photometric: Photometric) {
-    header.put(DataElement::new(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, photometric.term()));
-    if header.get(tags::PLANAR_CONFIGURATION).is_some() {
-        header.put(DataElement::new(tags::PLANAR_CONFIGURATION, VR::US, dicom_core::PrimitiveValue::from(0u16)));
+    if !instance.has_pixels {
+        let head = write(instance, header, to, None).await?;
+        return Ok(Some(Converted { head, pixels: Pixels::Stored { at: at(instance.size), len: 0 } }));
     }
+    if outgoing::same_pixels(&instance.transfer_syntax, to) {
+        let len = at(instance.pixel_len);
+        let head = write(instance, header, to, Some(PixelValue::Native { len })).await?;
+        return Ok(Some(Converted { head, pixels: Pixels::Stored { at: at(instance.pixel_at), len } }));
+    }
+    if is_of_sibling(to)
+        && let Some(len) = archive.sibling_pixels(instance)
+        && let Ok(plan) = SiblingPlan::new(&header, &instance.transfer_syntax, at(instance.pixel_len))
+        // It may have gone; then it is found out before the answer begins.
+        && archive.read_sibling(instance, 0, 1).await.is_ok()
+    {
+        outgoing::describe_pixels(&mut header, plan.photometric());
+        let head = write(instance, header, to, Some(PixelValue::Encapsulated)).await?;
+        return Ok(Some(Converted { head, pixels: Pixels::Sibling { len } }));
+    }
+    // Single-bit frames do not end at bytes.
+    if instance.frames < 1 || instance.bits_allocated == Some(1) {
+        return Ok(None);
+    }
+    let (first, photometric) = renderers.transcode(archive, instance, 0, to).await?;
+    outgoing::describe_pixels(&mut header, photometric);
+    let value = if codec::is_native(to) {
+        PixelValue::Native { len: at(instance.frames) * first.len() as u64 }
+    } else {
+        PixelValue::Encapsulated
+    };
+    let head = write(instance, header, to, Some(value)).await?;
+    let pixels = Pixels::Made { renderers: renderers.clone(), to: to.to_owned(), first };
+    Ok(Some(Converted { head, pixels }))
 }
 
 async fn write(
     instance: &InstanceRef,
-    mut header: InMemDicomObject,
+    header: InMemDicomObject,
     to: &str,
-    pixels: Option<Value>,
+    pixels: Option<PixelValue>,
 ) -> Result<Bytes, ArchiveError> {
     const FAILED: ArchiveError = ArchiveError::Unreadable("conversion");
-    let (instance, to) = (instance.clone(), to.to_owned());
+    let mut out = part10::write_header(&instance.sop_class, &instance.sop_uid, to, None);
+    let (to, wide) = (to.to_owned(), instance.bits_allocated.is_some_and(|bits| bits > 8));
     let work = move || {
-        let implicit = to == media::IMPLICIT_LE;
-        // Texts are Unicode in memory and are written as such.
-        if header.get(tags::SPECIFIC_CHARACTER_SET).is_some() {
-            header.put(DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192"));
-        }
-        let mut out = part10::write_header(&instance.sop_class, &instance.sop_uid, &to, None);
-        let syntax = if implicit { IMPLICIT_VR_LITTLE_ENDIAN.erased() } else { EXPLICIT_VR_LITTLE_ENDIAN.erased() };
-        header.write_dataset_with_ts(&mut out, &syntax).map_err(|_| FAILED)?;
-        let wide = instance.bits_allocated.is_some_and(|bits| bits > 8);
-        let (vr, length) = match pixels {
-            None => return Ok(Bytes::from(out)),
-            // PS3.5 A.1, A.2, A.4. The length of a native value is even.
-            Some(Value::Native { len }) => {
-                (if wide { VR::OW } else { VR::OB }, u32::try_from(len + len % 2).map_err(|_| FAILED)?)
-            }
-            Some(Value::Fragments) => (VR::OB, u32::MAX),
-        };
-        out.extend([0xe0, 0x7f, 0x10, 0x00]);
-        if !implicit {
-            out.extend(vr.to_bytes());
-            out.extend([0, 0]);
-        }
-        out.extend(length.to_le_bytes());
-        if matches!(pixels, Some(Value::Fragments)) {
-            // An empty Basic Offset Table: frames leave as they are made.
-            out.extend(ITEM);
-            out.extend([0; 4]);
-        }
+        out.extend(outgoing::write_header(header, &to, wide, pixels).map_err(|_| FAILED)?);
         Ok(Bytes::from(out))
     };
     tokio::task::spawn_blocking(work).await.map_err(|_| FAILED)?
@@ -150,7 +110,7 @@ impl Converted {
     /// Its bytes, where they are known before they are made.
     pub fn len(&self) -> Option<u64> {
         match &self.pixels {
-            Pixels::Stored { len, .. } => Some(self.head.len() as u64 + len),
+            Pixels::Stored { len, .. } | Pixels::Sibling { len } => Some(self.head.len() as u64 + len),
             Pixels::Made { .. } => None,
         }
     }
@@ -160,6 +120,7 @@ impl Converted {
         let head = stream::once(async move { Ok(head) });
         match self.pixels {
             Pixels::Stored { at, len } => head.chain(read_range(archive, instance, at, len)).boxed(),
+            Pixels::Sibling { len } => head.chain(read_sibling(archive, instance, len)).boxed(),
             Pixels::Made { renderers, to, first } => {
                 let count = u32::try_from(instance.frames).unwrap_or(0);
                 let native = codec::is_native(&to);
@@ -173,25 +134,34 @@ impl Converted {
                     }
                 });
                 let frames = stream::once(async move { Ok(first) }).chain(others);
-                let frames = frames.map(move |frame| frame.map(|frame| if native { frame } else { item(&frame) }));
+                let frames =
+                    frames.map(move |frame| frame.map(|f| if native { f } else { Bytes::from(outgoing::item(&f)) }));
+                // Frames leave as they are made: the Basic Offset Table is empty.
+                let begin = Bytes::from(if native { Vec::new() } else { outgoing::item(&[]) });
                 let end = Bytes::from(match (native, odd) {
                     (true, true) => vec![0],
                     (true, false) => Vec::new(),
-                    (false, _) => END.to_vec(),
+                    (false, _) => outgoing::DELIMITER.to_vec(),
                 });
-                head.chain(frames).chain(stream::once(async move { Ok(end) })).boxed()
+                let ends = |bytes| stream::once(async move { Ok(bytes) });
+                head.chain(ends(begin)).chain(frames).chain(ends(end)).boxed()
             }
         }
     }
 }
 
-/// One frame as one fragment (PS3.5 A.4).
-fn item(frame: &[u8]) -> Bytes {
-    let padded = frame.len() + frame.len() % 2;
-    let mut out = Vec::with_capacity(padded + 8);
-    out.extend(ITEM);
-    out.extend(u32::try_from(padded).unwrap_or(u32::MAX).to_le_bytes());
-    out.extend_from_slice(frame);
-    out.resize(padded + 8, 0);
-    Bytes::from(out)
+/// The value of Pixel Data as the sibling has it.
+fn read_sibling(archive: Archive, instance: InstanceRef, len: u64) -> Chunks {
+    stream::try_unfold((archive, instance, 0), move |(archive, instance, at)| async move {
+        if at >= len {
+            return Ok(None);
+        }
+        let bytes = archive.read_sibling(&instance, at, CHUNK.min(len - at)).await?;
+        if bytes.is_empty() {
+            return Err(ArchiveError::Unreadable("shorter than indexed"));
+        }
+        let next = at + bytes.len() as u64;
+        Ok(Some((bytes, (archive, instance, next))))
+    })
+    .boxed()
 }

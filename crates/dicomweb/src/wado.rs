@@ -17,7 +17,7 @@ use mingying_kernel::Permit;
 use std::sync::Arc;
 
 /// One read of a pack: large enough for the disk, small enough for many readers at once.
-const CHUNK: u64 = 256 << 10;
+pub(crate) const CHUNK: u64 = 256 << 10;
 
 pub(crate) type Chunks = BoxStream<'static, Result<Bytes, ArchiveError>>;
 
@@ -261,6 +261,7 @@ mod tests {
             sha256: String::new(),
             received_at: mingying_kernel::Timestamp::from_micros(0),
             location: mingying_blob::Location { pack: 0, record: 0, at: 0, len: 0 },
+            sibling: None,
         }
     }
 

@@ -8,6 +8,7 @@
 //! it to finish, and only when the object is durable and indexed does `status` make the zero that goes back.
 
 mod command;
+mod convert;
 mod dataset;
 mod error;
 mod find;

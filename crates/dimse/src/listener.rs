@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) tally: Tally,
     refusals: Mutex<HashMap<(IpAddr, String, &'static str), tokio::time::Instant>>,
     associations: Arc<Semaphore>,
+    /// Images that are decoded for peers at the same time.
+    pub(crate) codecs: Arc<Semaphore>,
 }
 
 /// The DICOM listener.
@@ -60,6 +62,7 @@ impl Dimse {
             tally: Tally::default(),
             refusals: Mutex::default(),
             associations,
+            codecs: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))),
         };
         Self { shared: Arc::new(shared), tls: None }
     }

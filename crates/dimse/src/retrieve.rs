@@ -4,7 +4,7 @@ use crate::command::{Command, Counts, Response};
 use crate::dataset::{DataSet, Encoding};
 use crate::find::QueryLevel;
 use crate::negotiate::{Context, Root};
-use crate::scu::Sender;
+use crate::scu::{CONTEXTS_EACH, CallError, Sender};
 use crate::session::Session;
 use crate::ul::LinkError;
 use crate::{status, store};
@@ -46,6 +46,7 @@ pub(crate) async fn answer(
         status::SUCCESS
     };
     let mut response = Response::to(request, status);
+    response.comment = moving.why;
     response.counts = Some(counts);
     // The list of what failed goes with every final response but success (PS3.4 C.4.2.1.4.2).
     let failed = (!moving.failed.is_empty()).then(|| {
@@ -67,6 +68,8 @@ struct Moving {
     completed: usize,
     warning: usize,
     failed: Vec<String>,
+    /// Code of why the first of them failed, where that is known here; empty otherwise.
+    why: &'static str,
     /// The destination did not take the association at all.
     unreachable: bool,
 }
@@ -89,7 +92,7 @@ async fn prepare(
         .ok_or((status::MOVE_DESTINATION_UNKNOWN, "dimse.destination"))?;
     let instances = instances(session, &permit, level, &identifier).await?;
     audit(session, &instances, &title).await.map_err(|error| (status::MOVE_NO_MATCHES, error.code()))?;
-    Ok(Moving { instances, destination, completed: 0, warning: 0, failed: Vec::new(), unreachable: false })
+    Ok(Moving { instances, destination, completed: 0, warning: 0, failed: Vec::new(), why: "", unreachable: false })
 }
 
 /// The instances that the unique keys name; lists of UIDs are taken at every level (PS3.4 C.4.2.2.1).
@@ -151,6 +154,20 @@ impl Moving {
         }
     }
 
+    fn fail(&mut self, instance: &InstanceRef, error: &CallError) {
+        tracing::warn!(destination = %self.destination.aet, %error, sop_class = instance.sop_class, "not sent");
+        let why = match error {
+            CallError::NotAccepted => "dimse.not_accepted",
+            CallError::Unconvertible(_) => "dimse.unconvertible",
+            CallError::Archive(error) => error.code(),
+            _ => "",
+        };
+        if self.why.is_empty() {
+            self.why = why;
+        }
+        self.failed.push(instance.sop_uid.clone());
+    }
+
     /// Sends everything; true when the peer cancelled.
     async fn run(&mut self, session: &mut Session<'_>, context: u8, request: &Command) -> Result<bool, LinkError> {
         let mut pairs: Vec<(String, String)> = Vec::new();
@@ -163,11 +180,11 @@ impl Moving {
         }
         // One association is enough but for studies of more kinds than an association has contexts.
         let instances = self.instances.clone();
-        for wanted in pairs.chunks(MAX_CONTEXTS) {
+        for wanted in pairs.chunks(MAX_CONTEXTS / CONTEXTS_EACH) {
             let is_wanted = |instance: &&InstanceRef| {
                 wanted.iter().any(|(class, syntax)| *class == instance.sop_class && *syntax == instance.transfer_syntax)
             };
-            let mut sender = match Sender::connect(&self.destination, &session.shared.settings, wanted).await {
+            let mut sender = match Sender::connect(&self.destination, &session.shared, wanted).await {
                 Ok(sender) => sender,
                 Err(error) => {
                     tracing::warn!(destination = %self.destination.aet, error = error.code(), "C-MOVE destination");
@@ -179,15 +196,24 @@ impl Moving {
             for instance in instances.iter().filter(is_wanted) {
                 let sent =
                     sender.store(&session.shared.archive, instance, &session.caller.aet, request.message_id).await;
+                let is_ours = matches!(sent, Err(CallError::Archive(_) | CallError::Unconvertible(_)));
                 match sent {
                     Ok(status::SUCCESS) => self.completed += 1,
                     // Bxxx: stored with coercion or a remark (PS3.4 B.2.3).
                     Ok(warning) if warning & 0xF000 == 0xB000 => self.warning += 1,
-                    Ok(_) | Err(_) => self.failed.push(instance.sop_uid.clone()),
+                    Ok(_) => self.failed.push(instance.sop_uid.clone()),
+                    Err(error) => self.fail(instance, &error),
                 }
                 let mut pending = Response::to(request, status::PENDING);
                 pending.counts = Some(self.counts());
                 session.respond(context, &pending, None).await?;
+                // What failed on our side in the middle of an object cost the association; the others still go.
+                if sender.is_broken()
+                    && is_ours
+                    && let Ok(again) = Sender::connect(&self.destination, &session.shared, wanted).await
+                {
+                    std::mem::replace(&mut sender, again).close().await;
+                }
                 if session.cancelled(request).await? {
                     sender.close().await;
                     return Ok(true);

@@ -1,19 +1,22 @@
 //! Calling others: C-ECHO, and C-STORE as the sub-operations of a C-MOVE.
 
-use crate::Settings;
 use crate::command::{self, Command, field};
+use crate::convert::{self, Outgoing};
+use crate::listener::Shared;
 use crate::peers::{Echo, Peer};
 use crate::ul::{AssociateRq, ContextOutcome, Event, Fault, Link, LinkError, ProposedContext, uids as ul_uids};
 use crate::{status, uids};
 use mingying_archive::{Archive, ArchiveError, InstanceRef};
 use mingying_kernel::{AeTitle, Timestamp};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-/// Bytes of an object read from the archive at a time.
-const CHUNK: u64 = 1 << 20;
+/// Presentation contexts that a pair of SOP class and transfer syntax may take.
+pub(crate) const CONTEXTS_EACH: usize = 2;
 
 /// Why a peer could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,9 @@ pub(crate) enum CallError {
     Rejected,
     #[error("service not accepted")]
     NotAccepted,
+    /// The peer takes the object in another transfer syntax only, and it cannot be turned into that.
+    #[error("not convertible: {0}")]
+    Unconvertible(&'static str),
     #[error("status {0:04X}")]
     Status(u16),
     #[error("archive: {0}")]
@@ -39,6 +45,7 @@ impl CallError {
             Self::Unreachable => "unreachable",
             Self::Rejected => "rejected",
             Self::NotAccepted => "refused",
+            Self::Unconvertible(_) => "unconvertible",
             Self::Status(_) => "status",
             Self::Archive(_) => "archive",
             Self::Link(LinkError::Timeout) => "timeout",
@@ -181,21 +188,40 @@ pub(crate) async fn echo(peer: &Peer, our_title: &AeTitle, at: Timestamp, limit:
 /// An association for storing at a peer.
 pub(crate) struct Sender {
     call: Call,
+    codecs: Arc<Semaphore>,
     /// Set after a fault of the connection: nothing more can be sent over it.
     broken: bool,
 }
 
 impl Sender {
-    /// `wanted` are pairs of SOP class and transfer syntax; each becomes one context, so that an object goes as it is
-    /// stored or not at all.
+    /// `wanted` are pairs of SOP class and stored transfer syntax; each becomes a context of its own, so that an object
+    /// goes as it is stored where the peer takes that. Beside them stands one for each class whose objects can be turned
+    /// into the transfer syntaxes that everybody takes: at most `CONTEXTS_EACH` contexts a pair.
     pub(crate) async fn connect(
         peer: &Peer,
-        settings: &Settings,
+        shared: &Arc<Shared>,
         wanted: &[(String, String)],
     ) -> Result<Self, CallError> {
-        let wanted: Vec<_> = wanted.iter().map(|(class, syntax)| (class.clone(), vec![syntax.clone()])).collect();
-        let call = Call::open(peer, &settings.ae_title, &wanted, settings.stall).await?;
-        Ok(Self { call, broken: false })
+        let mut contexts: Vec<_> = wanted.iter().map(|(class, syntax)| (class.clone(), vec![syntax.clone()])).collect();
+        let classes: BTreeSet<&String> =
+            wanted.iter().filter(|(_, syntax)| convert::can_be_plain(syntax)).map(|(class, _)| class).collect();
+        contexts.extend(classes.into_iter().map(|class| (class.clone(), convert::PLAIN.map(str::to_owned).to_vec())));
+        let call = Call::open(peer, &shared.settings.ae_title, &contexts, shared.settings.stall).await?;
+        Ok(Self { call, codecs: shared.codecs.clone(), broken: false })
+    }
+
+    /// Whether nothing more can be sent.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// How the peer takes an object: as it is stored, else in a plain transfer syntax.
+    fn accepted(&self, instance: &InstanceRef) -> Option<(u8, String)> {
+        let plain = convert::PLAIN.into_iter().filter(|_| convert::can_be_plain(&instance.transfer_syntax));
+        std::iter::once(instance.transfer_syntax.as_str()).chain(plain).find_map(|syntax| {
+            let pair = (instance.sop_class.clone(), syntax.to_owned());
+            self.call.contexts.get(&pair).map(|id| (*id, pair.1))
+        })
     }
 
     /// Sends one object and returns the peer's status.
@@ -209,31 +235,24 @@ impl Sender {
         if self.broken {
             return Err(CallError::Link(LinkError::Io(std::io::ErrorKind::NotConnected.into())));
         }
-        let pair = (instance.sop_class.clone(), instance.transfer_syntax.clone());
-        let context = self.call.contexts.get(&pair).copied().ok_or(CallError::NotAccepted)?;
-        // The first bytes are read before the command is sent: an object that cannot be read harms no association.
-        let (mut at, end) = (instance.head_len.max(0) as u64, instance.size.max(0) as u64);
-        let mut chunk = archive.read(instance, at, CHUNK.min(end.saturating_sub(at))).await?;
+        let (context, syntax) = self.accepted(instance).ok_or(CallError::NotAccepted)?;
+        // The first piece is there before the command is sent: an object that cannot be read harms no association.
+        let codecs = self.codecs.clone();
+        let mut object = Outgoing::open(archive, &codecs, instance, &syntax).await?;
+        let mut piece = object.next().await?.unwrap_or_default();
         let sent = async {
             let id = self.call.message_id();
             let command =
                 command::store_request(id, &instance.sop_class, &instance.sop_uid, originator, originator_message);
             self.call.link.send_message(context, &command, None).await?;
-            loop {
-                at += chunk.len() as u64;
-                let last = at >= end || chunk.is_empty();
-                if last {
-                    self.call.link.send_data(context, &chunk, true).await?;
-                    break;
-                }
-                // The next piece is read while this one goes out.
-                let (sent, next) = tokio::join!(
-                    self.call.link.send_data(context, &chunk, false),
-                    archive.read(instance, at, CHUNK.min(end - at))
-                );
+            let mut next = object.next().await?;
+            while let Some(following) = next {
+                // The one after it is read or decoded while this one goes out.
+                let (sent, read) = tokio::join!(self.call.link.send_data(context, &piece, false), object.next());
                 sent?;
-                chunk = next?;
+                (piece, next) = (following, read?);
             }
+            self.call.link.send_data(context, &piece, true).await?;
             self.call.response(id).await
         };
         let outcome = sent.await;

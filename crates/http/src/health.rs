@@ -36,6 +36,22 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
     ] {
         app.metrics.set(name, help, value as f64);
     }
+    let siblings = app.archive.sibling_stats();
+    for (name, help, value) in [
+        ("mingying_siblings", "Images that have an HTJ2K sibling.", siblings.made),
+        ("mingying_siblings_bytes", "Size of the HTJ2K siblings.", siblings.bytes),
+        ("mingying_siblings_waiting", "Images whose HTJ2K sibling is still to be made.", siblings.waiting),
+    ] {
+        app.metrics.set(name, help, value as f64);
+    }
+    for (reason, count) in siblings.unfit {
+        app.metrics.set_by(
+            "mingying_siblings_unfit",
+            "Images that get no HTJ2K sibling.",
+            ("reason", reason),
+            count as f64,
+        );
+    }
     let uptime = app.clock.now().since(app.settings.started_at).as_secs_f64();
     app.metrics.set("mingying_uptime_seconds", "Time since start.", uptime);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()

@@ -14,6 +14,13 @@ struct Series {
     buckets: [u64; BUCKETS.len()],
 }
 
+#[derive(Default)]
+struct Labelled {
+    help: &'static str,
+    label: &'static str,
+    values: BTreeMap<String, f64>,
+}
+
 /// `method`, `route`, `status`.
 type Key = (String, String, u16);
 
@@ -21,6 +28,8 @@ type Key = (String, String, u16);
 struct State {
     requests: BTreeMap<Key, Series>,
     gauges: BTreeMap<&'static str, (&'static str, f64)>,
+    /// By the value of one label.
+    by_label: BTreeMap<&'static str, Labelled>,
 }
 
 /// Cheap to clone.
@@ -49,11 +58,25 @@ impl Metrics {
         state.gauges.insert(name, (help, value));
     }
 
+    /// As `set`, for one of several values that a label tells apart. The label's values are codes, never data.
+    pub fn set_by(&self, name: &'static str, help: &'static str, label: (&'static str, String), value: f64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let labelled = state.by_label.entry(name).or_default();
+        (labelled.help, labelled.label) = (help, label.0);
+        labelled.values.insert(label.1, value);
+    }
+
     pub(crate) fn render(&self) -> String {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = String::new();
         for (name, (help, value)) in &state.gauges {
             let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+        }
+        for (name, Labelled { help, label, values }) in &state.by_label {
+            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
+            for (of, value) in values {
+                let _ = writeln!(out, "{name}{{{label}=\"{of}\"}} {value}");
+            }
         }
         let name = "mingying_http_request_duration_seconds";
         let _ = writeln!(out, "# HELP {name} Time to the head of the answer.\n# TYPE {name} histogram");
@@ -79,7 +102,9 @@ mod tests {
         let metrics = Metrics::default();
         metrics.request("GET", "/api/v1/orders/{id}", 200, Duration::from_millis(30));
         metrics.set("mingying_up", "Whether it runs.", 1.0);
+        metrics.set_by("mingying_cats", "By color.", ("color", "red".to_owned()), 2.0);
         let text = metrics.render();
+        assert!(text.contains("# TYPE mingying_cats gauge\nmingying_cats{color=\"red\"} 2\n"));
         assert!(text.contains("mingying_up 1"));
         assert!(text.contains("route=\"/api/v1/orders/{id}\",status=\"200\",le=\"0.05\"} 1"));
         assert!(text.contains("le=\"0.02\"} 0"));

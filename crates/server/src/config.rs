@@ -63,6 +63,13 @@ pub struct Images {
     pub disk_reserve: u64,
     /// Most that texts and pictures made from images may take, bytes; they can be made again at any time. 0 keeps none.
     pub derived_size: u64,
+    /// Most that compressed copies of images (HTJ2K, for the viewer and for DICOMweb) may take, bytes; they can be made
+    /// again at any time. 0 keeps none.
+    pub sibling_size: u64,
+    /// Seconds without a new image after which those of a study are made.
+    pub sibling_after: u64,
+    /// Threads that make them, while no images arrive.
+    pub sibling_threads: usize,
     /// Bytes; the largest object accepted.
     pub largest_object: u64,
     pub private_storage_classes: Vec<String>,
@@ -85,6 +92,9 @@ impl Default for Images {
         Self {
             disk_reserve: 1 << 30,
             derived_size: 2 << 30,
+            sibling_size: 64 << 30,
+            sibling_after: 30,
+            sibling_threads: 1,
             largest_object: 8 << 30,
             private_storage_classes: Vec::new(),
             max_associations: 64,
@@ -191,7 +201,8 @@ impl Config {
             font_dirs: mingying_print::Printer::system_font_dirs(),
             organization: Organization::default(),
             sign_in: SignIn::default(),
-            images: Images { disk_reserve: 64 << 20, ..Images::default() },
+            // Siblings of images would come at a time of their own.
+            images: Images { disk_reserve: 64 << 20, sibling_size: 0, ..Images::default() },
             backup: Backup::default(),
             hl7_listener: Hl7::default(),
             demo: false,

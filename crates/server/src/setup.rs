@@ -124,6 +124,14 @@ impl Place {
         settings.house.keep_deleted = days(config.images.keep_deleted_days);
         settings.derived = (config.images.derived_size > 0).then(|| self.data_dir.join("derived"));
         settings.max_derived = config.images.derived_size;
+        settings.siblings = Some(self.data_dir.join("siblings"));
+        settings.sibling = mingying_archive::SiblingSettings {
+            max_bytes: config.images.sibling_size,
+            threads: config.images.sibling_threads,
+            settled: Duration::from_secs(config.images.sibling_after),
+            // They go before an original has to be refused.
+            reserve: config.images.disk_reserve.saturating_mul(4),
+        };
         Ok(Archive::open(self.db.clone(), blobs, self.clock.clone(), settings).await?)
     }
 

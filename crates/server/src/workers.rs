@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use mingying_access::Sealer;
-use mingying_archive::ReadStudies;
+use mingying_archive::{ReadStudies, SiblingStep};
 use mingying_dicomweb::{Authenticate, Refused, Web};
 use mingying_exam::PerformExam;
 use mingying_http::App;
@@ -59,6 +59,8 @@ pub(crate) fn start(
     tasks.spawn(app.chain.clone().run(app.db.clone(), app.clock.clone(), cancel.clone()));
     tasks.spawn(tick(app.clone(), cancel.clone()));
     tasks.spawn(prepare(app.clone(), cancel.clone()));
+    tasks.spawn(make_siblings(app.clone(), cancel.clone()));
+    tasks.spawn(spare_siblings(app.clone(), cancel.clone()));
     let backups = crate::backups::Backups { app: app.clone(), org, data_dir: config.data_dir.clone() };
     tasks.spawn(backups.keep(config.backup.clone(), cancel.clone()));
     let (archive, ended) = (app.archive.clone(), cancel.clone());
@@ -132,6 +134,51 @@ async fn prepare(app: App, cancel: CancellationToken) {
                     tracing::warn!(%error, "a study was not made ready");
                 }
             }
+        }
+    }
+}
+
+/// After trouble of the disk or the database.
+const AFTER_TROUBLE: Duration = Duration::from_mins(1);
+
+/// Makes HTJ2K siblings; then the manifests of what has come in lately, because they tell in which form frames come.
+async fn make_siblings(app: App, cancel: CancellationToken) {
+    let Ok(permit) = app.access.system("archive").permit::<ReadStudies>() else { return };
+    let work = async {
+        loop {
+            let wait = match app.archive.next_siblings().await {
+                Ok(SiblingStep::Settled(study_uid)) => {
+                    let made = mingying_http::routes::prepare_manifests(&app.archive, &permit, &study_uid).await;
+                    if let Err(error) = made {
+                        tracing::warn!(%error, "a study was not made ready");
+                    }
+                    continue;
+                }
+                Ok(SiblingStep::Older(_)) => continue,
+                Ok(SiblingStep::Idle) => TICK,
+                Err(error) => {
+                    tracing::warn!(%error, "siblings of images wait");
+                    AFTER_TROUBLE
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    };
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = work => {}
+    }
+}
+
+/// Gives their room back when the disk runs low.
+async fn spare_siblings(app: App, cancel: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+        if let Err(error) = app.archive.spare_siblings().await {
+            tracing::warn!(%error, "no room given back");
         }
     }
 }

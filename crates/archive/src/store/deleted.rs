@@ -152,6 +152,7 @@ async fn take_out(tx: &mut Tx, deletion_key: i64, study_key: i64, meta: &Deletio
     }
     let removals = [
         format!("DELETE FROM frame_indexes WHERE {of_target}"),
+        format!("DELETE FROM siblings WHERE {of_target}"),
         format!("DELETE FROM duplicates WHERE {of_target}"),
         format!("DELETE FROM instances WHERE {TARGET}"),
     ];

@@ -21,11 +21,16 @@ const SERIES: &str = "se.key AS se_key, se.series_uid AS se_uid, se.number AS se
      se.series_date AS se_date, se.series_time AS se_time, se.requested_procedure_id AS se_procedure, \
      se.scheduled_step_id AS se_step, se.instance_count AS se_instances";
 
-const INSTANCE: &str = "i.key AS i_key, i.sop_uid AS i_uid, i.sop_class AS i_class, i.transfer_syntax AS i_syntax, \
+pub(super) const INSTANCE: &str = "i.key AS i_key, i.sop_uid AS i_uid, i.sop_class AS i_class, i.transfer_syntax AS i_syntax, \
      i.number AS i_number, i.content_date AS i_date, i.content_time AS i_time, i.image_rows AS i_rows, \
      i.image_columns AS i_columns, i.bits_allocated AS i_bits, i.samples AS i_samples, i.frames AS i_frames, i.sha256, \
      i.pack, i.record_at, i.payload_at, i.size, i.head_len, i.header_end AS i_header_end, i.pixel_at AS i_pixel_at, \
-     i.pixel_len AS i_pixel_len, i.received_at AS i_received, i.moved_to, i.moved_at";
+     i.pixel_len AS i_pixel_len, i.received_at AS i_received, i.moved_to, i.moved_at, s.pack AS s_pack, \
+     s.record_at AS s_record, s.payload_at AS s_payload, s.size AS s_size";
+
+/// The instances below `studies st`, with their siblings.
+const INSTANCES_BELOW: &str = " JOIN series se ON se.study_key = st.key JOIN instances i ON i.series_key = se.key \
+     LEFT JOIN siblings s ON s.instance_key = i.key";
 
 fn study(row: &Row) -> Result<StudyRow, DbError> {
     Ok(StudyRow {
@@ -83,7 +88,7 @@ fn series(row: &Row) -> Result<SeriesRow, DbError> {
     })
 }
 
-fn instance(row: &Row) -> Result<InstanceRef, DbError> {
+pub(super) fn instance(row: &Row) -> Result<InstanceRef, DbError> {
     let place = super::place(row)?;
     let pixel_at: i64 = row.get("i_pixel_at")?;
     Ok(InstanceRef {
@@ -108,6 +113,7 @@ fn instance(row: &Row) -> Result<InstanceRef, DbError> {
         sha256: hex(&place.sha256),
         received_at: row.get("i_received")?,
         location: place.location,
+        sibling: super::sibling_place(row)?,
     })
 }
 
@@ -308,15 +314,15 @@ fn statement(query: &Query, scope: Scope, lead: Option<usize>) -> Statement {
             let below = match level {
                 Level::Study => "",
                 Level::Series => " JOIN series se ON se.study_key = st.key",
-                Level::Instance => " JOIN series se ON se.study_key = st.key JOIN instances i ON i.series_key = se.key",
+                Level::Instance => INSTANCES_BELOW,
             };
             format!("(SELECT DISTINCT c.study_key FROM ({listed}) AS c) AS found CROSS JOIN studies st{below}")
         }
         (None, Level::Study) => "studies st".to_owned(),
         (None, Level::Series) => "series se JOIN studies st ON st.key = se.study_key".to_owned(),
-        (None, Level::Instance) => {
-            "instances i JOIN series se ON se.key = i.series_key JOIN studies st ON st.key = i.study_key".to_owned()
-        }
+        (None, Level::Instance) => "instances i JOIN series se ON se.key = i.series_key \
+             JOIN studies st ON st.key = i.study_key LEFT JOIN siblings s ON s.instance_key = i.key"
+            .to_owned(),
     };
     let from = format!("SELECT {columns} FROM {from}");
     let mut conditions = vec![scope_sql(scope, "st.org_id")];
@@ -403,8 +409,8 @@ fn within(statement: &mut Statement, scope: Scope, study_uid: &str, series: Opti
     conditions.join(" AND ")
 }
 
-const INSTANCES: &str =
-    "FROM studies st JOIN series se ON se.study_key = st.key JOIN instances i ON i.series_key = se.key";
+pub(super) const INSTANCES: &str = "FROM studies st JOIN series se ON se.study_key = st.key \
+     JOIN instances i ON i.series_key = se.key LEFT JOIN siblings s ON s.instance_key = i.key";
 
 pub(crate) async fn instances_of(
     db: &Db,

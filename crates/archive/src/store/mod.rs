@@ -7,6 +7,7 @@ mod index;
 mod known;
 mod places;
 mod progress;
+mod siblings;
 
 pub(crate) use aside::*;
 pub(crate) use deleted::*;
@@ -15,6 +16,7 @@ pub(crate) use index::*;
 pub(crate) use known::{is_kept_beside, known_contents};
 pub(crate) use places::*;
 pub(crate) use progress::*;
+pub(crate) use siblings::*;
 
 use crate::record::{Address, Place};
 use index::INDEX_LOCK;

@@ -124,10 +124,11 @@ const LIVING: &str = "SELECT \
 const REBUILDING: &str = "rebuilding";
 
 /// The archive's tables, those that refer to others first. Deletions come back with their tombstones.
-const INDEX: [&str; 11] = [
+const INDEX: [&str; 12] = [
     "DELETE FROM deleted_objects",
     "DELETE FROM deletions",
     "DELETE FROM frame_indexes",
+    "DELETE FROM siblings",
     "DELETE FROM duplicates",
     "DELETE FROM quarantine",
     "DELETE FROM repeated_records",

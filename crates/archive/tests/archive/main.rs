@@ -13,4 +13,5 @@ mod reading;
 mod rebuild;
 mod scale;
 mod scrub;
+mod siblings;
 mod soak;

@@ -7,7 +7,7 @@
 //! | JPEG Baseline, Extended (8 and 12 bits), Lossless (.57, .70) | yes | |
 //! | JPEG-LS Lossless and Near-Lossless | yes | Lossless |
 //! | JPEG 2000 (.90, .91) | yes | |
-//! | High-Throughput JPEG 2000 (.201, .202, .203) | yes | .201, .202 |
+//! | High-Throughput JPEG 2000 (.201, .202, .203) | yes | without loss |
 //!
 //! Video (MPEG-2, MPEG-4, HEVC) has no frames of its own and passes untouched.
 //!
@@ -41,6 +41,8 @@ pub const RLE_LOSSLESS: &str = "1.2.840.10008.1.2.5";
 pub const JPEG_LS_LOSSLESS: &str = "1.2.840.10008.1.2.4.80";
 pub const HTJ2K_LOSSLESS: &str = "1.2.840.10008.1.2.4.201";
 pub const HTJ2K_LOSSLESS_RPCL: &str = "1.2.840.10008.1.2.4.202";
+/// With or without loss; made without.
+pub const HTJ2K: &str = "1.2.840.10008.1.2.4.203";
 
 /// Why a frame cannot be decoded or encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +99,7 @@ enum Codec {
     Jpeg { lossless: bool },
     JpegLs { near: bool },
     Jpeg2000,
-    Htj2k { lossy: bool },
+    Htj2k,
 }
 
 fn codec(transfer_syntax: &str) -> Option<Codec> {
@@ -112,8 +114,7 @@ fn codec(transfer_syntax: &str) -> Option<Codec> {
         JPEG_LS_LOSSLESS => Codec::JpegLs { near: false },
         "1.2.840.10008.1.2.4.81" => Codec::JpegLs { near: true },
         "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" => Codec::Jpeg2000,
-        HTJ2K_LOSSLESS | HTJ2K_LOSSLESS_RPCL => Codec::Htj2k { lossy: false },
-        "1.2.840.10008.1.2.4.203" => Codec::Htj2k { lossy: true },
+        HTJ2K_LOSSLESS | HTJ2K_LOSSLESS_RPCL | HTJ2K => Codec::Htj2k,
         _ => return None,
     })
 }
@@ -128,7 +129,7 @@ pub fn can_decode(transfer_syntax: &str) -> bool {
 pub fn can_encode(transfer_syntax: &str) -> bool {
     matches!(
         codec(transfer_syntax),
-        Some(Codec::Native { .. } | Codec::Rle | Codec::JpegLs { near: false } | Codec::Htj2k { lossy: false })
+        Some(Codec::Native { .. } | Codec::Rle | Codec::JpegLs { near: false } | Codec::Htj2k)
     )
 }
 
@@ -191,7 +192,7 @@ fn decode_with(
             Ok(Decoded { bytes, photometric: image.photometric })
         }
         Codec::Jpeg2000 => j2k::decode(image, frame),
-        Codec::Htj2k { .. } => htj2k::decode(image, frame),
+        Codec::Htj2k => htj2k::decode(image, frame),
     }
 }
 
@@ -207,7 +208,7 @@ pub fn encode(transfer_syntax: &str, pixels: &[u8], image: &PixelDescription) ->
         _ if pixels.len() != image.frame_len() => Err(CodecError::Damaged("number of pixels")),
         Codec::Rle => Ok(same(rle::encode(image, pixels))),
         Codec::JpegLs { near: false } => Ok(same(jpegls::encode_frame(image, pixels)?)),
-        Codec::Htj2k { lossy: false } => htj2k::encode(image, pixels),
+        Codec::Htj2k => htj2k::encode(image, pixels),
         _ => Err(CodecError::UnsupportedSyntax(transfer_syntax.to_owned())),
     }
 }

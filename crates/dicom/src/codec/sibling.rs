@@ -12,6 +12,7 @@ use super::{
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
+use mingying_kernel::Coded as _;
 
 /// Why an object stays as it was received.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +42,23 @@ pub enum Unfit {
     Length,
     #[error(transparent)]
     Pixels(#[from] CodecError),
+}
+
+impl Unfit {
+    /// Stable, for counting and for the log.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoPixels => "no_pixels",
+            Self::Compressed => "compressed",
+            Self::BitsAllocated => "bits_allocated",
+            Self::ByteOrder => "byte_order",
+            Self::Palette => "palette",
+            Self::Subsampled => "subsampled",
+            Self::Overlay => "overlay",
+            Self::Length => "length",
+            Self::Pixels(error) => error.code(),
+        }
+    }
 }
 
 /// How the frames of one object become HTJ2K and come back. A pure function of the header, so nothing of it needs to be

@@ -12,11 +12,11 @@ pub use dicom_dictionary_std::tags;
 pub use dicom_object::InMemDicomObject;
 pub use dicom_transfer_syntax_registry::entries;
 pub use http_body_util::BodyExt;
-pub use mingying_archive::{Archive, Settings};
+pub use mingying_archive::{Archive, ReadStudies, Settings, SiblingSettings, SiblingStep};
 pub use mingying_blob::Blobs;
 pub use mingying_dicom::{Limits, part10, read_data_set};
 pub use mingying_dicomweb::{Authenticate, Refused, Renderers, Web, router};
-pub use mingying_kernel::{Actor, ActorKind, Ctx, OrgId, Policy, Role, Scope, SharedClock};
+pub use mingying_kernel::{Actor, ActorKind, Ctx, ManualClock, OrgId, Permit, Policy, Role, Scope, SharedClock};
 pub use mingying_testkit::TestDb;
 pub use proptest::prelude::*;
 pub use serde_json::{Value, json};
@@ -72,6 +72,7 @@ impl Authenticate for Gate {
 pub struct Bench {
     pub _db: TestDb,
     pub archive: Archive,
+    pub clock: Arc<ManualClock>,
     pub router: axum::Router,
     pub refused: Arc<Mutex<Vec<&'static str>>>,
 }
@@ -123,14 +124,17 @@ impl Bench {
         let blobs =
             Blobs::open(&db.dir.path().join("blobs"), mingying_blob::Settings { reserve: 0, ..Default::default() })
                 .unwrap();
-        let clock: SharedClock = mingying_testkit::clock();
+        let manual = mingying_testkit::clock();
+        let clock: SharedClock = manual.clone();
         let derived = Some(db.dir.path().join("derived"));
-        let settings = Settings { max_object: 4 << 20, derived, ..Settings::new(OrgId::new()) };
+        let siblings = Some(db.dir.path().join("siblings"));
+        let sibling = SiblingSettings { reserve: 0, ..SiblingSettings::default() };
+        let settings = Settings { max_object: 4 << 20, derived, siblings, sibling, ..Settings::new(OrgId::new()) };
         let archive = Archive::open(db.db.clone(), blobs, clock.clone(), settings).await.unwrap();
         let refused = Arc::new(Mutex::new(Vec::new()));
         let gate = Gate { clock, refused: refused.clone() };
         let web = Web::new(archive.clone(), Arc::new(gate), Renderers::new(2)).at("http://pacs.test:8080");
-        Self { _db: db, archive, router: router(web), refused }
+        Self { _db: db, archive, clock: manual, router: router(web), refused }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -157,6 +161,28 @@ impl Bench {
 
     pub async fn store(&self, path: &str, files: &[Vec<u8>]) -> Answer {
         self.post(path, "multipart/related; type=\"application/dicom\"; boundary=\"x y\"", multipart(files)).await
+    }
+
+    /// Reads for who may do everything.
+    pub fn permit(&self) -> Permit<ReadStudies> {
+        let actor = Actor {
+            kind: ActorKind::Device,
+            id: "all".to_owned(),
+            name: String::new(),
+            roles: vec![Role::Machine],
+            org: None,
+        };
+        Ctx::new(actor, "test", Arc::new(ByToken), self.clock.clone()).permit().unwrap()
+    }
+
+    pub fn dir(&self) -> &std::path::Path {
+        self._db.dir.path()
+    }
+
+    /// Makes the HTJ2K siblings of what was stored.
+    pub async fn make_siblings(&self) {
+        self.clock.advance(std::time::Duration::from_secs(60));
+        while self.archive.next_siblings().await.unwrap() != SiblingStep::Idle {}
     }
 
     pub async fn close(self) {

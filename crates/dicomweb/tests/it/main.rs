@@ -6,5 +6,6 @@ mod frames;
 mod harness;
 mod metadata;
 mod objects;
+mod siblings;
 mod stow;
 mod transcode;

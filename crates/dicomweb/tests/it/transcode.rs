@@ -12,12 +12,12 @@ use mingying_dicom::{Limits, part10, read_data_set};
 const HTJ2K_LOSSLESS: &str = "1.2.840.10008.1.2.4.201";
 const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
 
-fn instance(study: u32) -> String {
+pub fn instance(study: u32) -> String {
     format!("/studies/1.9.{study}/series/1.9.{study}.1/instances/1.9.{study}.1.1")
 }
 
 /// Transfer syntax, header, and what stands behind it.
-fn taken_apart(file: &[u8]) -> (String, InMemDicomObject, Vec<u8>) {
+pub fn taken_apart(file: &[u8]) -> (String, InMemDicomObject, Vec<u8>) {
     let head = part10::read_header(file).unwrap().unwrap();
     let data_set = &file[head.data_set_at..];
     let header = read_data_set(data_set, &head.transfer_syntax, Limits::default()).unwrap();
@@ -26,7 +26,7 @@ fn taken_apart(file: &[u8]) -> (String, InMemDicomObject, Vec<u8>) {
 }
 
 /// The frames of encapsulated Pixel Data, element head and empty Basic Offset Table before them.
-fn fragments(element: &[u8]) -> Vec<Vec<u8>> {
+pub fn fragments(element: &[u8]) -> Vec<Vec<u8>> {
     assert_eq!(element[4..20], *b"OB\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\0\0\0\0");
     let mut at = 20;
     let mut frames = Vec::new();
@@ -40,7 +40,7 @@ fn fragments(element: &[u8]) -> Vec<Vec<u8>> {
     frames
 }
 
-fn decoded(header: &InMemDicomObject, syntax: &str, frame: &[u8]) -> Vec<u8> {
+pub fn decoded(header: &InMemDicomObject, syntax: &str, frame: &[u8]) -> Vec<u8> {
     codec::decode(syntax, frame, &PixelDescription::read(header).unwrap().unwrap()).unwrap().bytes
 }
 

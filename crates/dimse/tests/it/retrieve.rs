@@ -1,7 +1,8 @@
 //! C-MOVE to a storage SCP of DCMTK.
 
-use crate::station::{IMPLICIT, Image, JPEG_LS, Station, data_set_of, said};
-use std::path::PathBuf;
+use crate::station::{EXPLICIT, IMPLICIT, Image, JPEG_LS, Station, data_set_of, said};
+use dicom_dictionary_std::tags;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
@@ -108,6 +109,7 @@ async fn series_and_images_are_picked() {
 async fn what_the_destination_does_not_take_is_counted_as_failed() {
     let mut images: Vec<Image> = (1..=2).map(|n| Image::new(1, 1, n)).collect();
     images[1].syntax = JPEG_LS;
+    images[1].damaged = true;
     let station = filled(&images).await;
     // Uncompressed transfer syntaxes only.
     let destination = Destination::start(&station, &["+x="]).await;
@@ -118,7 +120,57 @@ async fn what_the_destination_does_not_take_is_counted_as_failed() {
     assert_eq!(last_value(&text, "Failed Suboperations"), "1", "{text}");
     assert!(text.to_lowercase().contains("0xb000"), "{text}");
     assert!(text.contains(&images[1].sop), "the failed one is named: {text}");
+    assert!(text.contains("dimse.unconvertible"), "and why: {text}");
     assert_eq!(destination.received().len(), 1);
+}
+
+/// Bytes of Pixel Data of a file whose pixels are native.
+fn pixels_of(path: &Path) -> Vec<u8> {
+    dicom_object::open_file(path).unwrap().element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destination_gets_the_transfer_syntax_that_it_takes() {
+    let station = Station::start().await;
+    let mut images: Vec<Image> = (1..=4).map(|n| Image::new(1, 1, n)).collect();
+    images[1].syntax = JPEG_LS;
+    images[2].syntax = IMPLICIT;
+    let mut files: Vec<PathBuf> = images.iter().map(|image| image.write(station.dir())).collect();
+    // JPEG lossless, by somebody else's encoder.
+    let jpeg = station.dir().join("jpeg.dcm");
+    let made = Command::new("/usr/bin/dcmcjpeg").args(["+e1", "+ud"]).arg(&files[3]).arg(&jpeg).status().await.unwrap();
+    assert!(made.success());
+    files[3] = jpeg;
+    let names: Vec<&str> = files.iter().map(|f| f.to_str().unwrap()).collect();
+    assert_eq!(station.python("store.py", "CT01", &names).await, vec!["0000"; 4]);
+    let study = format!("StudyInstanceUID={}", images[0].study);
+    let native: Vec<Vec<u8>> = (1..=4)
+        .map(|n| {
+            let mut image = Image::new(1, 1, n);
+            image.sop = format!("{}.9", image.sop);
+            pixels_of(&image.write(station.dir()))
+        })
+        .collect();
+    for (title, options, syntax) in
+        [("IMPL", ["+xi"], IMPLICIT), ("EXPL", ["+xe"], EXPLICIT), ("BOTH", ["+x="], EXPLICIT)]
+    {
+        let destination = Destination::start(&station, &options).await;
+        station.add_peer(title, destination.port, "").await;
+        let text = movescu(&station, title, &["QueryRetrieveLevel=STUDY", &study]).await;
+        assert_eq!(last_value(&text, "Completed Suboperations"), "4", "{title}: {text}");
+        let received = destination.received();
+        assert_eq!(received.len(), 4);
+        for (image, native) in images.iter().zip(&native) {
+            let path = received.iter().find(|p| p.to_string_lossy().ends_with(&image.sop)).unwrap();
+            let object = dicom_object::open_file(path).unwrap();
+            let found = object.meta().transfer_syntax().trim_end_matches('\0');
+            // `+xe` and `+x=` take both: what is stored as one of them goes as it is.
+            let expected = if title != "IMPL" && image.syntax == IMPLICIT { IMPLICIT } else { syntax };
+            assert_eq!(found, expected, "{title} {}", image.number);
+            assert!(pixels_of(path) == *native, "{title} {}: every sample", image.number);
+            assert_eq!(object.element(tags::PATIENT_NAME).unwrap().to_str().unwrap(), image.patient_name);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

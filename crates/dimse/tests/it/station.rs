@@ -7,6 +7,7 @@ use mingying_access::RolePolicy;
 use mingying_archive::{Archive, InstanceRef, ReadStudies};
 use mingying_blob::Blobs;
 use mingying_db::Db;
+use mingying_dicom::codec::{self, PixelDescription};
 use mingying_dimse::{Dimse, ManagePeers, NewPeer, PeerKind, Settings, add_peer};
 use mingying_kernel::{Actor, ActorKind, AeTitle, Ctx, OrgId, Permit, Role, SharedClock};
 use mingying_testkit::TestDb;
@@ -179,6 +180,8 @@ pub struct Image {
     pub charset: &'static str,
     pub syntax: &'static str,
     pub bytes: usize,
+    /// Its frame is no codestream.
+    pub damaged: bool,
 }
 
 impl Image {
@@ -194,6 +197,7 @@ impl Image {
             charset: "ISO_IR 192",
             syntax: EXPLICIT,
             bytes: 2048,
+            damaged: false,
         }
     }
 
@@ -234,7 +238,9 @@ impl Image {
         }
         let pixels: Vec<u8> = (0..usize::from(rows) * 32).map(|i| (i as u32 * 7 + self.number) as u8).collect();
         if self.syntax == JPEG_LS {
-            let fragments = dicom_core::value::PixelFragmentSequence::new_fragments(vec![pixels]);
+            let image = PixelDescription::read(&object).unwrap().unwrap();
+            let frame = if self.damaged { pixels } else { codec::encode(JPEG_LS, &pixels, &image).unwrap().bytes };
+            let fragments = dicom_core::value::PixelFragmentSequence::new_fragments(vec![frame]);
             object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, fragments));
         } else {
             object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::from(pixels)));

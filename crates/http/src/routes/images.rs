@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use mingying_archive::{Archive, ArchiveError, InstanceRef, ReadStudies};
+use mingying_archive::{Archive, ArchiveError, InstanceRef, ReadStudies, SIBLING_SYNTAX};
 use mingying_kernel::Permit;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -68,9 +68,9 @@ fn outwards(start: usize, count: usize) -> impl Iterator<Item = usize> {
 }
 
 /// What stands before the bytes of a frame: see `read_pixels`.
-fn head(image: &InstanceRef, frame: u32, len: usize) -> Result<Bytes, ArchiveError> {
+fn head(image: &InstanceRef, syntax: &str, frame: u32, len: usize) -> Result<Bytes, ArchiveError> {
     let number = |n: usize| u32::try_from(n).map_err(|_| ArchiveError::TooLarge);
-    let (sop_uid, transfer_syntax) = (image.sop_uid.as_bytes(), image.transfer_syntax.as_bytes());
+    let (sop_uid, transfer_syntax) = (image.sop_uid.as_bytes(), syntax.as_bytes());
     let mut head = Vec::with_capacity(16 + sop_uid.len() + transfer_syntax.len());
     for word in [frame, number(len)?, number(sop_uid.len())?, number(transfer_syntax.len())?] {
         head.extend(word.to_le_bytes());
@@ -80,16 +80,21 @@ fn head(image: &InstanceRef, frame: u32, len: usize) -> Result<Bytes, ArchiveErr
     Ok(Bytes::from(head))
 }
 
+/// A frame as the sibling holds it, where there is one that can be read, or as it is stored.
 async fn part(archive: &Archive, image: &InstanceRef, frame: u32) -> Result<Vec<Bytes>, ArchiveError> {
-    let mut pieces = archive.frame_pieces(image, frame).await?;
+    let (syntax, mut pieces) = match archive.sibling_frame(image, frame).await {
+        Some(coded) => (SIBLING_SYNTAX, vec![coded]),
+        None => (image.transfer_syntax.as_str(), archive.frame_pieces(image, frame).await?),
+    };
     let len = pieces.iter().map(Bytes::len).sum();
-    pieces.insert(0, head(image, frame, len)?);
+    pieces.insert(0, head(image, syntax, frame, len)?);
     Ok(pieces)
 }
 
 /// All frames of a series as one stream, the start frame first, then outwards to both sides. Each frame is preceded by
 /// four numbers, 32 bits little endian: its number in the instance (from 0), the length of its bytes, of the SOP
-/// instance UID and of the transfer syntax UID; then come the two UIDs and the bytes as they are stored. Instances are
+/// instance UID and of the transfer syntax UID; then come the two UIDs and the bytes: as they are stored, or as the
+/// HTJ2K sibling of the image holds the same pixels, where there is one. Instances are
 /// named by their UIDs, because one that arrives later moves the places of the others.
 #[utoipa::path(get, path = "/studies/{study_uid}/series/{series_uid}/pixels",
     params(("study_uid" = String, Path), ("series_uid" = String, Path), PixelQuery),

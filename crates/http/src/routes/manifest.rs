@@ -9,7 +9,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use mingying_archive::{Archive, ArchiveError, Fingerprint, InstanceRef, Packed, ReadStudies, SeriesRow};
+use mingying_archive::{
+    Archive, ArchiveError, Fingerprint, InstanceRef, Packed, ReadStudies, SIBLING_SYNTAX, SeriesRow,
+};
 use mingying_dicom::ImageFacts;
 use mingying_kernel::{ErrorKind, Permit};
 use serde::Serialize;
@@ -23,7 +25,7 @@ use utoipa_axum::routes;
 const BATCH: usize = 128;
 /// Names the form of the text. To be raised whenever the text of an instance changes, so that none of the old form is
 /// taken from what is kept.
-const FORM: &str = "manifest 1";
+const FORM: &str = "manifest 2";
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(read_study_manifest)).routes(routes!(read_series_manifest))
@@ -59,7 +61,7 @@ struct Manifest {
 #[derive(Default, Serialize, ToSchema)]
 struct ManifestImage {
     sop_uid: Option<String>,
-    /// Of the stored frames.
+    /// Of the frames as the pixel stream sends them.
     transfer_syntax: Option<String>,
     number: Option<i64>,
     frames: Option<i64>,
@@ -98,9 +100,11 @@ struct ManifestImage {
 impl ManifestImage {
     fn new(instance: &InstanceRef, facts: ImageFacts) -> Self {
         let some = |values: Vec<f64>| (!values.is_empty()).then_some(values);
+        let sibling = instance.sibling.is_some();
+        let syntax = if sibling { SIBLING_SYNTAX } else { &instance.transfer_syntax };
         Self {
             sop_uid: Some(instance.sop_uid.clone()),
-            transfer_syntax: Some(instance.transfer_syntax.clone()),
+            transfer_syntax: Some(syntax.to_owned()),
             number: facts.number,
             frames: Some(instance.frames),
             size: Some(instance.size),
@@ -111,7 +115,8 @@ impl ManifestImage {
             high_bit: Some(facts.high_bit),
             signed: Some(facts.signed),
             samples: Some(facts.samples),
-            planar: Some(facts.planar),
+            // Decoders give the samples of a pixel side by side.
+            planar: Some(facts.planar && !sibling),
             photometric: Some(facts.photometric),
             slope: facts.slope,
             intercept: facts.intercept,
@@ -145,6 +150,12 @@ fn share(instances: &mut [Map<String, Value>]) -> Map<String, Value> {
     shared
 }
 
+/// What a manifest is made from: the images, and which of them have a sibling.
+fn fingerprint(form: &str, images: &[InstanceRef]) -> Fingerprint {
+    let siblings: String = images.iter().map(|image| if image.sibling.is_some() { '1' } else { '0' }).collect();
+    Fingerprint::of(&format!("{siblings} {form}"), images)
+}
+
 /// The text of a `Manifest`.
 async fn text_of(archive: &Archive, images: &[InstanceRef]) -> Result<Packed, ArchiveError> {
     let unreadable = |_| ArchiveError::Unreadable("manifest");
@@ -165,7 +176,7 @@ async fn text_of(archive: &Archive, images: &[InstanceRef]) -> Result<Packed, Ar
 }
 
 async fn kept_text(archive: &Archive, images: &[InstanceRef]) -> Result<Packed, ArchiveError> {
-    archive.derived_text(Fingerprint::of(FORM, images), text_of(archive, images)).await
+    archive.derived_text(fingerprint(FORM, images), text_of(archive, images)).await
 }
 
 /// Makes the manifests of a study before somebody asks for them.
@@ -221,7 +232,7 @@ async fn read_series_manifest(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let images = images(&app, &permit, &study_uid, &series_uid).await?;
-    let etag = format!("W/\"{}\"", Fingerprint::of(FORM, &images));
+    let etag = format!("W/\"{}\"", fingerprint(FORM, &images));
     if known(&headers, &etag) {
         return Ok(cached(StatusCode::NOT_MODIFIED.into_response(), &etag));
     }
@@ -244,7 +255,7 @@ async fn read_study_manifest(
     }
     let found = app.archive.instances_of(&permit, &study_uid, None, None).await?;
     let listed: Vec<String> = series.iter().map(listed).collect();
-    let etag = format!("W/\"{}\"", Fingerprint::of(&format!("{FORM} {}", listed.join(",")), &found));
+    let etag = format!("W/\"{}\"", fingerprint(&format!("{FORM} {}", listed.join(",")), &found));
     if known(&headers, &etag) {
         return Ok(cached(StatusCode::NOT_MODIFIED.into_response(), &etag));
     }

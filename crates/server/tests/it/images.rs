@@ -5,7 +5,9 @@ use super::running::{demo, get, post, sign_in};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use mingying::{DEMO_PASSWORD, Running};
+use mingying::{Config, DEMO_PASSWORD, Running};
+use mingying_archive::{ReadStudies, SIBLING_SYNTAX, SiblingStep};
+use mingying_dicom::codec::{self, PixelDescription};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -133,6 +135,42 @@ async fn a_series_comes_as_manifest_and_stream() {
     {
         assert_eq!(get(&running, &registrar, &closed).await.0, StatusCode::FORBIDDEN, "{closed}");
     }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_stream_takes_siblings_and_the_manifest_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config { demo: true, ..Config::local(dir.path()) };
+    (config.images.sibling_size, config.images.sibling_after) = (64 << 20, 0);
+    let running = mingying::start(config).await.unwrap();
+    let archive = &running.app.archive;
+    while archive.next_siblings().await.unwrap() != SiblingStep::Idle {}
+    assert!(archive.sibling_stats().made > 8);
+
+    let reader = sign_in(&running, "radiologist", DEMO_PASSWORD).await.ok().unwrap();
+    let (_, studies) = get(&running, &reader, "/dicom-web/studies?ModalitiesInStudy=CT&limit=1").await;
+    let study_uid = studies[0]["0020000D"]["Value"][0].as_str().unwrap();
+    let (_, study) = get(&running, &reader, &format!("/api/v1/studies/{study_uid}")).await;
+    let series = study["series"].as_array().unwrap().iter().find(|s| s["modality"] == "CT").unwrap();
+    let series_uid = series["series_uid"].as_str().unwrap();
+    let path = format!("/api/v1/studies/{study_uid}/series/{series_uid}");
+    let (_, manifest) = get(&running, &reader, &format!("{path}/manifest")).await;
+    assert_eq!(manifest["shared"]["transfer_syntax"], SIBLING_SYNTAX);
+    let request = Request::get(format!("{path}/pixels")).header(header::COOKIE, &reader.cookie);
+    let stream = frames(&send(&running, request.body(Body::empty()).unwrap()).await.body);
+    assert!(stream.len() > 8);
+    let permit = running.app.access.system("test").permit::<ReadStudies>().unwrap();
+    for frame in stream {
+        assert_eq!(frame.transfer_syntax, SIBLING_SYNTAX);
+        let original = archive.instance_of(&permit, study_uid, series_uid, &frame.sop_uid).await.unwrap();
+        let image = PixelDescription::read(&archive.header(&original).await.unwrap()).unwrap().unwrap();
+        let stored = archive.frame_bytes(&original, frame.number).await.unwrap();
+        assert!(codec::decode(SIBLING_SYNTAX, &frame.bytes, &image).unwrap().bytes == stored, "every sample");
+    }
+    let metrics = send(&running, Request::get("/metrics").body(Body::empty()).unwrap()).await.body;
+    let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+    assert!(metrics.contains(&format!("mingying_siblings {}", archive.sibling_stats().made)), "{metrics}");
     running.stop().await;
 }
 

@@ -1,8 +1,9 @@
 import { utilities, type Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
-import { isBigEndian, isNative, type FrameRef, type ManifestInstance } from "../fastlane/manifest";
+import { isBigEndian, isHtj2k, isNative, type FrameRef, type ManifestInstance } from "../fastlane/manifest";
 import { fetchRendered } from "../fastlane/rendered";
-import { colourFromNative, greyFromNative, type Grey, type GreyPixels } from "../fastlane/pixels";
+import { colourFromNative, greyFromNative, rescale, type Grey, type GreyPixels } from "../fastlane/pixels";
+import { fetchFrame } from "../fastlane/request";
 import { FrameFetchError } from "../fastlane/seriesFrames";
 
 export interface DecodeContext {
@@ -33,7 +34,7 @@ export function decodeFrame(
   if (!isNative(context.transferSyntax)) {
     return decodeCompressed(context, bytes).catch((error: unknown) => {
       if (isColour(instance)) return renderedFrame(context);
-      throw new FrameFetchError("viewer.undecodable", true, { cause: error });
+      return storedFrame(context, error);
     });
   }
   return instance.samples > 1
@@ -58,6 +59,8 @@ function drawnByServer({ ref: { instance }, transferSyntax }: DecodeContext): bo
   return (
     instance.bits_allocated > 8 ||
     isBigEndian(transferSyntax) ||
+    // The sibling was made after the manifest, which says how the stored planes lie.
+    (isHtj2k(transferSyntax) && isNative(instance.transfer_syntax)) ||
     (transferSyntax === JPEG_BASELINE && instance.photometric === "RGB")
   );
 }
@@ -76,7 +79,39 @@ function withoutAlpha(rgba: Uint8Array): Uint8Array {
   return out;
 }
 
-async function decodeCompressed(context: DecodeContext, bytes: Uint8Array<ArrayBuffer>): Promise<Types.IImage> {
+/** The frame as it is stored, for one whose other form could not be decoded. */
+async function storedFrame(context: DecodeContext, cause: unknown): Promise<Types.IImage> {
+  const { instance, frame } = context.ref;
+  const undecodable = new FrameFetchError("viewer.undecodable", true, { cause });
+  if (!isHtj2k(context.transferSyntax)) throw undecodable;
+  const stored = await fetchFrame(context.studyUid, context.seriesUid, instance.sop_uid, frame, null);
+  if (isHtj2k(stored.transferSyntax)) throw undecodable;
+  return decodeFrame({ ...context, transferSyntax: stored.transferSyntax }, stored.bytes);
+}
+
+function decodeCompressed(context: DecodeContext, bytes: Uint8Array<ArrayBuffer>): Promise<Types.IImage> {
+  const { instance } = context.ref;
+  return isHtj2k(context.transferSyntax) && !isColour(instance)
+    ? decodeGreyHtj2k(context, bytes)
+    : decodeByHeader(context, bytes);
+}
+
+/**
+ * A series may hold frames of both forms. So what the decoder gives goes the same way as
+ * native pixels: the same bits count, the same type of array comes out.
+ */
+async function decodeGreyHtj2k(context: DecodeContext, bytes: Uint8Array<ArrayBuffer>): Promise<Types.IImage> {
+  const { instance } = context.ref;
+  const image = (await createImage(context.imageId, bytes, context.transferSyntax, {
+    preScale: { enabled: false },
+  } as Parameters<typeof createImage>[3])) as Types.IImage;
+  const count = instance.rows * instance.columns;
+  const values = image.getPixelData();
+  if (values.length !== count) throw new FrameFetchError("viewer.undecodable", true);
+  return greyImage(context, rescale(values, instance, count));
+}
+
+async function decodeByHeader(context: DecodeContext, bytes: Uint8Array<ArrayBuffer>): Promise<Types.IImage> {
   const image = await createImage(context.imageId, bytes, context.transferSyntax, {
     useRGBA: context.rgba,
     preScale: { enabled: true },

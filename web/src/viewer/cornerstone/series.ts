@@ -59,9 +59,13 @@ async function openNew(key: string, studyUid: string, seriesUid: string, modalit
       open: (start, signal, failures) => {
         byFrame ||= failures >= BROKEN_STREAMS;
         if (!byFrame) return fetchPixels(studyUid, seriesUid, start, signal);
-        const wanted = refs.map((ref) => ({ sopUid: ref.instance.sop_uid, frame: ref.frame }));
-        const stream = streamByFrame(wanted, start, signal, ({ sopUid, frame }, abort) =>
-          fetchFrame(studyUid, seriesUid, sopUid, frame, abort),
+        const wanted = refs.map((ref) => ({
+          sopUid: ref.instance.sop_uid,
+          frame: ref.frame,
+          transferSyntax: ref.transferSyntax,
+        }));
+        const stream = streamByFrame(wanted, start, signal, ({ sopUid, frame, transferSyntax }, abort) =>
+          fetchFrame(studyUid, seriesUid, sopUid, frame, transferSyntax, abort),
         );
         return Promise.resolve(stream);
       },

@@ -68,7 +68,7 @@ async function oneFrame(series: OpenSeries, index: number): Promise<Types.IImage
   const ref = series.refs[index];
   const imageId = series.imageIds[index];
   if (ref === undefined || imageId === undefined) return null;
-  const { transferSyntax, bytes } = await fetchFrame(studyUid, seriesUid, ref.instance.sop_uid, ref.frame);
+  const { transferSyntax, bytes } = await fetchFrame(studyUid, seriesUid, ref.instance.sop_uid, ref.frame, ref.transferSyntax);
   return decodeFrame({ imageId, studyUid, seriesUid, modality, ref, transferSyntax, rgba: drawsOnCpu() }, bytes);
 }
 

@@ -2,7 +2,11 @@ import { describe, expect, it } from "vitest";
 import { streamByFrame, type WantedFrame } from "./byFrame";
 import { FrameStreamParser } from "./stream";
 
-const FRAMES: WantedFrame[] = Array.from({ length: 30 }, (_, at) => ({ sopUid: `1.${at}`, frame: 0 }));
+const FRAMES: WantedFrame[] = Array.from({ length: 30 }, (_, at) => ({
+  sopUid: `1.${at}`,
+  frame: 0,
+  transferSyntax: "1.2",
+}));
 const LIMITS = { frames: 30, maxFrameBytes: 8, indexOf: (sopUid: string) => Number(sopUid.slice(2)) };
 
 async function read(stream: ReadableStream<Uint8Array>, most = Infinity): Promise<number[]> {

@@ -7,6 +7,8 @@ const IN_FLIGHT = 8;
 export interface WantedFrame {
   readonly sopUid: string;
   readonly frame: number;
+  /** In which form, as the manifest tells. */
+  readonly transferSyntax: string;
 }
 
 type Fetch = (wanted: WantedFrame, signal: AbortSignal) => Promise<{ transferSyntax: string; bytes: Uint8Array }>;

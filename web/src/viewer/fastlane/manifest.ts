@@ -6,7 +6,7 @@ import type { SentManifest } from "@/api";
  */
 export interface ManifestInstance {
   sop_uid: string;
-  /** Of the stored frames. */
+  /** Of the frames as they come: of the stored ones, or of their HTJ2K sibling. */
   transfer_syntax: string;
   number: number | null;
   frames: number;
@@ -134,6 +134,18 @@ export function isNative(transferSyntax: string): boolean {
 
 export function isBigEndian(transferSyntax: string): boolean {
   return transferSyntax === "1.2.840.10008.1.2.2";
+}
+
+/**
+ * HTJ2K Lossless RPCL, in which the server keeps a second form of native images, smaller
+ * to send. Who cannot draw it asks for the stored form.
+ */
+export const SIBLING = "1.2.840.10008.1.2.4.202";
+
+const HTJ2K = new Set(["1.2.840.10008.1.2.4.201", SIBLING, "1.2.840.10008.1.2.4.203"]);
+
+export function isHtj2k(transferSyntax: string): boolean {
+  return HTJ2K.has(transferSyntax);
 }
 
 const LOSSY = new Set([

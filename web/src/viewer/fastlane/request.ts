@@ -1,5 +1,5 @@
 import { API, path, type SentManifest, type SentStudyManifest } from "@/api";
-import { readManifest, type Manifest } from "./manifest";
+import { readManifest, SIBLING, type Manifest } from "./manifest";
 import { FrameFetchError } from "./seriesFrames";
 
 /** Answers that will not change by asking again. */
@@ -56,16 +56,23 @@ export async function fetchPixels(
   return response.body;
 }
 
-/** One frame as it is stored, on its own. */
+/** What is asked for: the form that the server keeps for viewers, where the manifest told of it, or the stored one. */
+function acceptFor(transferSyntax: string | null): string {
+  const stored = "application/octet-stream; transfer-syntax=*";
+  return transferSyntax === SIBLING ? `image/jphc; transfer-syntax=${SIBLING}, ${stored}; q=0.5` : stored;
+}
+
+/** One frame on its own, in the form that its manifest names; null: as it is stored. */
 export async function fetchFrame(
   studyUid: string,
   seriesUid: string,
   sopUid: string,
   frame: number,
+  form: string | null,
   signal: AbortSignal | null = null,
 ): Promise<{ transferSyntax: string; bytes: Uint8Array<ArrayBuffer> }> {
   const address = `/dicom-web${path`/studies/${studyUid}/series/${seriesUid}/instances/${sopUid}`}/frames/${frame + 1}`;
-  const response = await get(address, "application/octet-stream; transfer-syntax=*", signal);
+  const response = await get(address, acceptFor(form), signal);
   const told = /transfer-syntax="?([0-9.]+)/.exec(response.headers.get("content-type") ?? "");
   if (told?.[1] === undefined) throw new FrameFetchError("viewer.undecodable", true);
   return { transferSyntax: told[1], bytes: new Uint8Array(await response.arrayBuffer()) };
