@@ -1301,7 +1301,8 @@ export interface paths {
         /**
          * All frames of a series as one stream, the start frame first, then outwards to both sides. Each frame is preceded by
          *     four numbers, 32 bits little endian: its number in the instance (from 0), the length of its bytes, of the SOP
-         *     instance UID and of the transfer syntax UID; then come the two UIDs and the bytes as they are stored. Instances are
+         *     instance UID and of the transfer syntax UID; then come the two UIDs and the bytes: as they are stored, or as the
+         *     HTJ2K sibling of the image holds the same pixels, where there is one. Instances are
          *     named by their UIDs, because one that arrives later moves the places of the others.
          */
         get: operations["read_pixels"];
@@ -1720,7 +1721,7 @@ export interface components {
              * @description mm
              */
             thickness?: number | null;
-            /** @description Of the stored frames. */
+            /** @description Of the frames as the pixel stream sends them. */
             transfer_syntax?: string | null;
             window_center?: number[] | null;
             window_width?: number[] | null;
