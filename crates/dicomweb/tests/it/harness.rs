@@ -70,7 +70,7 @@ impl Authenticate for Gate {
 }
 
 pub struct Bench {
-    pub _db: TestDb,
+    pub db: TestDb,
     pub archive: Archive,
     pub clock: Arc<ManualClock>,
     pub router: axum::Router,
@@ -134,7 +134,7 @@ impl Bench {
         let refused = Arc::new(Mutex::new(Vec::new()));
         let gate = Gate { clock, refused: refused.clone() };
         let web = Web::new(archive.clone(), Arc::new(gate), Renderers::new(2)).at("http://pacs.test:8080");
-        Self { _db: db, archive, clock: manual, router: router(web), refused }
+        Self { db, archive, clock: manual, router: router(web), refused }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -176,12 +176,12 @@ impl Bench {
     }
 
     pub fn dir(&self) -> &std::path::Path {
-        self._db.dir.path()
+        self.db.dir.path()
     }
 
     /// Makes the HTJ2K siblings of what was stored.
     pub async fn make_siblings(&self) {
-        self.clock.advance(std::time::Duration::from_secs(60));
+        self.clock.advance(std::time::Duration::from_mins(1));
         while self.archive.next_siblings().await.unwrap() != SiblingStep::Idle {}
     }
 
