@@ -53,7 +53,7 @@ export async function problemOf(response: Response): Promise<Problem> {
 type Translate = (key: string, options: { defaultValue: string; [name: string]: unknown }) => string;
 
 /**
- * The sentence for a problem: its own code, then the code's family (`patient.*`), then its status.
+ * The sentence for a problem: of its own code, else of its status.
  * `t` must know the namespace `errors`.
  */
 export function problemText(t: Translate, error: unknown): string {

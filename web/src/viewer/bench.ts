@@ -19,7 +19,7 @@ export async function bench(studyUid: string, seriesUid: string, modality = "CT"
   setUpCornerstone();
   closeAllSeries();
   const started = performance.now();
-  const series = await holdSeries(studyUid, seriesUid, modality);
+  const series = await holdSeries({ studyUid, seriesUid, modality, images: 1 });
   try {
     const { frames } = series;
     await frames.image(0);

@@ -39,8 +39,10 @@ export function ReadingRoomPage() {
   });
   const queries = useQueryClient();
   const reading = useQuery(readingQuery(orderId));
-  useLive(["report", "study", "case", "order", "exam"], (event) => {
-    if (event.topic !== "*" && event.case_id !== orderId && event.subject_id !== orderId) return;
+  useLive(["report", "study", "instances", "case", "order", "exam"], (event) => {
+    // Images that arrive know their study only.
+    const study = reading.data?.studies.some(({ study_uid }) => study_uid === event.subject_id) ?? false;
+    if (event.topic !== "*" && event.case_id !== orderId && event.subject_id !== orderId && !study) return;
     void queries.invalidateQueries({ queryKey: readingQuery(orderId).queryKey });
   });
   if (reading.isPending) {

@@ -1,9 +1,10 @@
 import { ArrowLeftOutlined } from "@ant-design/icons";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
 import { Skeleton } from "antd";
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
+import { useLive } from "@/api/live";
 import { useDirectory } from "@/api/session";
 import type { Study } from "@/api/types";
 import { named } from "@/lib/i18n";
@@ -29,6 +30,11 @@ export function StudyViewerPage() {
   const studyUid = search["study"] ?? "";
   useDarkRoom();
   const study = useQuery(studyQuery(studyUid));
+  const queries = useQueryClient();
+  useLive(["study", "instances"], (event) => {
+    if (event.topic !== "*" && event.subject_id !== studyUid) return;
+    void queries.invalidateQueries({ queryKey: studyQuery(studyUid).queryKey });
+  });
   const session = useViewerSession();
   if (study.isPending || session === null) {
     return (

@@ -37,6 +37,7 @@ export function decodeFrame(
       return storedFrame(context, error);
     });
   }
+  if (isSwapped(context)) return unswappedFrame(context);
   return instance.samples > 1
     ? colourImage(context, colourFromNative(bytes, instance, context.rgba))
     : greyImage(context, greyFromNative(bytes, instance, isBigEndian(context.transferSyntax)));
@@ -63,6 +64,20 @@ function drawnByServer({ ref: { instance }, transferSyntax }: DecodeContext): bo
     (isHtj2k(transferSyntax) && isNative(instance.transfer_syntax)) ||
     (transferSyntax === JPEG_BASELINE && instance.photometric === "RGB")
   );
+}
+
+/**
+ * Eight-bit pixels that were written as the words of big endian have changed places in pairs, over the ends of odd
+ * frames; whether they were, only the server knows (PS3.5 7.3). It gives single frames in little endian.
+ */
+function isSwapped({ ref: { instance }, transferSyntax }: DecodeContext): boolean {
+  return isBigEndian(transferSyntax) && instance.bits_allocated === 8;
+}
+
+async function unswappedFrame(context: DecodeContext): Promise<Types.IImage> {
+  const { instance, frame } = context.ref;
+  const { bytes } = await fetchFrame(context.studyUid, context.seriesUid, instance.sop_uid, frame);
+  return greyImage(context, greyFromNative(bytes, instance, false));
 }
 
 async function renderedFrame(context: DecodeContext): Promise<Types.IImage> {

@@ -57,14 +57,12 @@ function read(entry: Types.Annotation): Measurement | null {
 
 type Place = Pick<Measurement, "studyUid" | "seriesUid" | "index" | "sopUid">;
 
-/** Measurements outlive the images in memory: the place is remembered when first seen. */
+/** Measurements outlive the images in memory: their last place is remembered. */
 const places = new Map<string, Place>();
 
 function placeOf(imageId: string): Place | null {
-  const known = places.get(imageId);
-  if (known !== undefined) return known;
   const found = findFrame(imageId);
-  if (found === null) return null;
+  if (found === null) return places.get(imageId) ?? null;
   const place: Place = {
     studyUid: found.series.studyUid,
     seriesUid: found.series.seriesUid,

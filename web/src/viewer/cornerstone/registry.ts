@@ -11,6 +11,10 @@ export interface OpenSeries {
   readonly manifest: Manifest;
   readonly refs: readonly FrameRef[];
   readonly imageIds: readonly string[];
+  /** The place of a frame in `refs`. */
+  readonly indexOf: (sopUid: string, frame: number) => number | undefined;
+  /** Images that the series was known to have when it was opened; it may have grown since. */
+  readonly images: number;
   readonly frames: SeriesFrames<Types.IImage>;
   /** Viewports that show it; one without any may be closed to make room. */
   holders: number;
@@ -19,9 +23,12 @@ export interface OpenSeries {
 
 export const SCHEME = "mingying";
 
-/** UIDs hold digits and dots only, so `/` parts the pieces without doubt. */
-export function imageIdOf(key: string, index: number): string {
-  return `${SCHEME}:${key}/${index}`;
+/**
+ * Names a frame by its instance: an image that arrives later moves the places of the others, and what is drawn on a
+ * picture must stay on it. UIDs hold digits and dots only, so `/` parts the pieces without doubt.
+ */
+export function imageIdOf(key: string, sopUid: string, frame: number): string {
+  return `${SCHEME}:${key}/${sopUid}/${frame}`;
 }
 
 export function seriesKey(studyUid: string, seriesUid: string): string {
@@ -48,8 +55,8 @@ export function allSeries(): OpenSeries[] {
 
 export function findFrame(imageId: string): { series: OpenSeries; ref: FrameRef } | null {
   if (!imageId.startsWith(`${SCHEME}:`)) return null;
-  const slash = imageId.lastIndexOf("/");
-  const series = open.get(imageId.slice(SCHEME.length + 1, slash));
-  const ref = series?.refs[Number(imageId.slice(slash + 1))];
+  const [studyUid = "", seriesUid = "", sopUid = "", frame = ""] = imageId.slice(SCHEME.length + 1).split("/");
+  const series = open.get(seriesKey(studyUid, seriesUid));
+  const ref = series?.refs[series.indexOf(sopUid, Number(frame)) ?? -1];
   return series === undefined || ref === undefined ? null : { series, ref };
 }

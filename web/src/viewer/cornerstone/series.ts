@@ -12,13 +12,24 @@ import { drawsOnCpu } from "./setup";
 
 const opening = new Map<string, Promise<OpenSeries>>();
 
+/** A series, and how many images it is known to have. */
+export interface WantedSeries {
+  readonly studyUid: string;
+  readonly seriesUid: string;
+  readonly modality: string;
+  readonly images: number;
+}
+
 /**
  * Opens a series or joins the one that is open. Every call takes hold of it until
  * `releaseSeries`; images of series that nobody holds go first when memory is short.
+ * One that has grown since is opened anew, unless somebody looks at it.
  */
-export async function holdSeries(studyUid: string, seriesUid: string, modality: string): Promise<OpenSeries> {
-  const key = seriesKey(studyUid, seriesUid);
-  const series = openSeriesByKey(key) ?? (await openOnce(key, studyUid, seriesUid, modality));
+export async function holdSeries(wanted: WantedSeries): Promise<OpenSeries> {
+  const known = openSeriesByKey(seriesKey(wanted.studyUid, wanted.seriesUid));
+  const grown = known !== undefined && known.holders === 0 && known.images < wanted.images;
+  if (grown) close(known);
+  const series = known === undefined || grown ? await openOnce(wanted) : known;
   series.holders += 1;
   series.lastUsed = performance.now();
   return series;
@@ -39,19 +50,21 @@ export function closeAllSeries(): void {
 /** So many streams in a row that broke are not chance: something between here and the server cuts long answers. */
 const BROKEN_STREAMS = 2;
 
-function openOnce(key: string, studyUid: string, seriesUid: string, modality: string): Promise<OpenSeries> {
+function openOnce(wanted: WantedSeries): Promise<OpenSeries> {
+  const key = seriesKey(wanted.studyUid, wanted.seriesUid);
   const pending = opening.get(key);
   if (pending !== undefined) return pending;
-  const promise = openNew(key, studyUid, seriesUid, modality).finally(() => opening.delete(key));
+  const promise = openNew(key, wanted).finally(() => opening.delete(key));
   opening.set(key, promise);
   return promise;
 }
 
-async function openNew(key: string, studyUid: string, seriesUid: string, modality: string): Promise<OpenSeries> {
-  const manifest = await manifestOf(studyUid, seriesUid);
+async function openNew(key: string, { studyUid, seriesUid, modality, images }: WantedSeries): Promise<OpenSeries> {
+  const manifest = await manifestOf(studyUid, seriesUid, images);
   const refs = listFrames(manifest);
   if (refs.length === 0) throw new FrameFetchError("viewer.no_frames", true);
-  const imageIds = refs.map((ref) => imageIdOf(key, ref.index));
+  const imageIds = refs.map((ref) => imageIdOf(key, ref.instance.sop_uid, ref.frame));
+  const indexOf = indexOfFrames(refs);
   const rgba = drawsOnCpu();
   let byFrame = false;
   const frames = new SeriesFrames<Types.IImage>(
@@ -82,7 +95,7 @@ async function openNew(key: string, studyUid: string, seriesUid: string, modalit
       },
     },
     {
-      limits: { frames: refs.length, maxFrameBytes: maxFrameBytes(manifest), indexOf: indexOfFrames(refs) },
+      limits: { frames: refs.length, maxFrameBytes: maxFrameBytes(manifest), indexOf },
       capacity: capacityOf(manifest),
       parallelDecodes: 8,
     },
@@ -95,6 +108,8 @@ async function openNew(key: string, studyUid: string, seriesUid: string, modalit
     manifest,
     refs,
     imageIds,
+    indexOf,
+    images: Math.max(images, manifest.instances.length),
     frames,
     holders: 0,
     lastUsed: performance.now(),

@@ -1,9 +1,9 @@
 import type { Types } from "@cornerstonejs/core";
 import { fetchFrame } from "../fastlane/request";
 import { decodeFrame } from "./image";
-import { holdSeries, releaseSeries } from "./series";
+import { holdSeries, releaseSeries, type WantedSeries } from "./series";
 import { drawsOnCpu, setUpCornerstone } from "./setup";
-import type { OpenSeries } from "./registry";
+import { seriesKey, type OpenSeries } from "./registry";
 
 const SIZE = 112;
 const PARALLEL = 2;
@@ -13,14 +13,14 @@ const queue: (() => Promise<void>)[] = [];
 let running = 0;
 
 /** A small picture of the middle of a series, as a data URL; null when it cannot be drawn. */
-export function thumbnail(studyUid: string, seriesUid: string, modality: string): Promise<string | null> {
-  const key = `${studyUid}/${seriesUid}`;
+export function thumbnail(wanted: WantedSeries): Promise<string | null> {
+  const key = seriesKey(wanted.studyUid, wanted.seriesUid);
   const known = done.get(key);
   if (known !== undefined) return known;
   const promise = new Promise<string | null>((resolve) => {
     queue.push(async () => {
       try {
-        resolve(await make(studyUid, seriesUid, modality));
+        resolve(await make(wanted));
       } catch {
         // A picture that cannot be made leaves the caption; the viewport reports the reason.
         done.delete(key);
@@ -51,9 +51,9 @@ function pump(): void {
   }
 }
 
-async function make(studyUid: string, seriesUid: string, modality: string): Promise<string | null> {
+async function make(wanted: WantedSeries): Promise<string | null> {
   setUpCornerstone();
-  const series = await holdSeries(studyUid, seriesUid, modality);
+  const series = await holdSeries(wanted);
   try {
     const middle = Math.floor(series.refs.length / 2);
     const image = series.frames.peek(middle) ?? (await oneFrame(series, middle));

@@ -1,3 +1,5 @@
+import { path } from "@/api";
+import { get } from "./request";
 import { FrameFetchError } from "./seriesFrames";
 
 /**
@@ -11,14 +13,12 @@ export async function fetchRendered(
   sopUid: string,
   frame: number,
 ): Promise<{ rgba: Uint8ClampedArray; width: number; height: number }> {
-  const address = `/dicom-web/studies/${studyUid}/series/${seriesUid}/instances/${sopUid}/frames/${frame + 1}/rendered`;
-  let response: Response;
-  try {
-    response = await fetch(address, { credentials: "same-origin", headers: { accept: "image/png" } });
-  } catch {
-    throw new FrameFetchError("network.unreachable", false);
-  }
-  if (!response.ok) throw new FrameFetchError("viewer.undecodable", true);
+  const address = `/dicom-web${path`/studies/${studyUid}/series/${seriesUid}/instances/${sopUid}`}/frames/${frame + 1}/rendered`;
+  const response = await get(address, "image/png", null).catch((error: unknown) => {
+    // Why the server cannot draw it says nothing to a reader; that the session ended or the network is gone does.
+    const undrawn = error instanceof FrameFetchError && error.code.startsWith("render.");
+    throw undrawn ? new FrameFetchError("viewer.undecodable", error.permanent, { cause: error }) : error;
+  });
   const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: "none" });
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });

@@ -3,9 +3,9 @@ import { readManifest, SIBLING, type Manifest } from "./manifest";
 import { FrameFetchError } from "./seriesFrames";
 
 /** Answers that will not change by asking again. */
-const PERMANENT = new Set([400, 401, 403, 404, 410, 422]);
+const PERMANENT = new Set([400, 401, 403, 404, 406, 410, 413, 422]);
 
-async function get(url: string, accept: string, signal: AbortSignal | null): Promise<Response> {
+export async function get(url: string, accept: string, signal: AbortSignal | null): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, { credentials: "same-origin", headers: { accept }, signal });

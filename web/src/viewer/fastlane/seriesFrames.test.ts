@@ -250,6 +250,60 @@ describe("SeriesFrames", () => {
     await settled(frames);
   });
 
+  it("asks again for a frame that the network kept from being decoded, after a pause", async () => {
+    const opened: number[] = [];
+    let refusals = 2;
+    const waits: number[] = [];
+    const frames = new SeriesFrames<number>(
+      {
+        open: (start) => {
+          opened.push(start);
+          const order = outward(start, 3);
+          return Promise.resolve(
+            new ReadableStream<Uint8Array>({
+              pull(controller) {
+                const next = order.shift();
+                if (next === undefined) controller.close();
+                else controller.enqueue(chunkOf(next));
+              },
+            }),
+          );
+        },
+        decode: (index) => {
+          if (index !== 1 || refusals === 0) return index;
+          refusals -= 1;
+          return Promise.reject(new FrameFetchError("network.unreachable", false));
+        },
+        size: () => 1,
+      },
+      {
+        limits: { frames: 3, maxFrameBytes: 8, indexOf },
+        capacity: 3,
+        parallelDecodes: 2,
+        wait: (ms) => {
+          waits.push(ms);
+          return Promise.resolve();
+        },
+      },
+    );
+    expect(await frames.image(1)).toBe(1);
+    await settled(frames);
+    expect(frames.progress()).toMatchObject({ loaded: 3, state: "complete" });
+    expect(opened).toHaveLength(3);
+    expect(waits).toHaveLength(2);
+    refusals = Infinity;
+    const never = new SeriesFrames<number>(
+      {
+        open: () => Promise.resolve(new ReadableStream({ start: (controller) => (controller.enqueue(chunkOf(1)), controller.close()) })),
+        decode: () => Promise.reject(new FrameFetchError("network.unreachable", false)),
+        size: () => 1,
+      },
+      { limits: { frames: 3, maxFrameBytes: 8, indexOf }, capacity: 3, parallelDecodes: 2, wait: () => Promise.resolve() },
+    );
+    await expect(never.image(1)).rejects.toThrow("network.unreachable");
+    expect(never.progress().state).toBe("failed");
+  });
+
   it("rejects what waits when it is closed", async () => {
     const { frames } = harness(3, { open: () => new ReadableStream<Uint8Array>() });
     const waiting = frames.image(1);

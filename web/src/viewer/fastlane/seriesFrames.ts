@@ -51,6 +51,15 @@ const PATIENCE_FRAMES = 16;
 const SETTLE_MS = 80;
 const RETRY_DELAYS_MS = [250, 750, 2000, 5000];
 
+/** One stream. */
+interface Run {
+  readonly start: number;
+  readonly abort: AbortController;
+  received: number;
+  /** Why a frame that came could not be made into an image, where trying again may help. */
+  trouble: FrameFetchError | null;
+}
+
 interface Waiter<T> {
   resolve(image: T): void;
   reject(error: unknown): void;
@@ -68,7 +77,7 @@ export class SeriesFrames<T> {
   /** Frames whose bytes came but make no image: asking for them again changes nothing. */
   private readonly broken = new Map<number, unknown>();
   private readonly listeners = new Set<() => void>();
-  private running: { start: number; received: number; abort: AbortController } | null = null;
+  private running: Run | null = null;
   private target = 0;
   private failures = 0;
   private bytes = 0;
@@ -225,21 +234,25 @@ export class SeriesFrames<T> {
 
   private start(index: number): void {
     this.running?.abort.abort();
-    const run = { start: index, received: 0, abort: new AbortController() };
+    const run: Run = { start: index, received: 0, abort: new AbortController(), trouble: null };
     this.running = run;
     this.startedAt = performance.now();
     this.settle("loading", null);
     void this.run(run);
   }
 
-  private async run(run: { start: number; received: number; abort: AbortController }): Promise<void> {
+  private async run(run: Run): Promise<void> {
     const { signal } = run.abort;
     try {
       await this.read(run, signal);
-      this.failures = 0;
       if (this.running !== run) {
         return;
       }
+      if (run.trouble !== null) {
+        await this.retry(run, run.trouble);
+        return;
+      }
+      this.failures = 0;
       this.running = null;
       const missing = nearestMissing(this.target, this.total, this.reach(), (at) => this.arrived(at));
       if (missing === null) {
@@ -258,17 +271,14 @@ export class SeriesFrames<T> {
     }
   }
 
-  private async read(
-    run: { start: number; received: number; abort: AbortController },
-    signal: AbortSignal,
-  ): Promise<void> {
+  private async read(run: Run, signal: AbortSignal): Promise<void> {
     const body = await this.source.open(run.start, signal, this.failures);
     const reader = body.getReader();
     const parser = new FrameStreamParser(this.options.limits);
     const pending = new Set<Promise<void>>();
     const onFrame = (frame: StreamedFrame): void => {
       run.received += 1;
-      const work = this.take(frame);
+      const work = this.take(run, frame);
       if (work !== null) {
         pending.add(work);
         void work.finally(() => pending.delete(work));
@@ -307,7 +317,7 @@ export class SeriesFrames<T> {
   }
 
   /** Null when the frame was ready at once or is not needed. */
-  private take(frame: StreamedFrame): Promise<void> | null {
+  private take(run: Run, frame: StreamedFrame): Promise<void> | null {
     const { index } = frame;
     if (this.arrived(index) || this.disposed) {
       return null;
@@ -319,7 +329,7 @@ export class SeriesFrames<T> {
     try {
       decoded = this.source.decode(index, frame.bytes, frame.transferSyntax);
     } catch (error) {
-      this.rejectFrame(index, error);
+      this.refuse(run, index, error);
       return null;
     }
     if (!(decoded instanceof Promise)) {
@@ -334,7 +344,7 @@ export class SeriesFrames<T> {
       },
       (error: unknown) => {
         this.decoding.delete(index);
-        this.rejectFrame(index, error);
+        this.refuse(run, index, error);
       },
     );
   }
@@ -353,7 +363,12 @@ export class SeriesFrames<T> {
     this.changed();
   }
 
-  private rejectFrame(index: number, error: unknown): void {
+  /** What the network refused for a moment is asked for again with the stream; what the bytes refuse is not. */
+  private refuse(run: Run, index: number, error: unknown): void {
+    if (error instanceof FrameFetchError && !error.permanent) {
+      run.trouble = error;
+      return;
+    }
     this.broken.set(index, error);
     for (const waiter of this.waiting.get(index) ?? []) {
       waiter.reject(error);
@@ -381,7 +396,7 @@ export class SeriesFrames<T> {
     }
   }
 
-  private async retry(run: { start: number; abort: AbortController }, error: unknown): Promise<void> {
+  private async retry(run: Run, error: unknown): Promise<void> {
     const delay = RETRY_DELAYS_MS[this.failures];
     const permanent = error instanceof FrameFetchError && error.permanent;
     if (permanent || delay === undefined) {

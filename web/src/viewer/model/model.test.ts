@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { grownOf } from "./grown";
 import { BIR, commandFor, keyName, keymapConflicts, unreachable, type Command, type KeyPress } from "./keymap";
 import { directionLetters, isMirrored, opposite, sideLetters } from "./orientation";
 import { presetByKey, presetsFor, windowOf, windowRange } from "./presets";
@@ -30,6 +31,16 @@ describe("orientation letters", () => {
 
   it("scales directions before it compares them", () => {
     expect(sideLetters([300, 1, 0], [0, 200, 2]).right).toBe("L");
+  });
+});
+
+describe("a series that grows", () => {
+  const ref = (seriesUid: string, images: number) => ({ studyUid: "1", seriesUid, modality: "CT", number: 1, description: "", images });
+  it("is told while it is shown, and only then", () => {
+    expect(grownOf(ref("a", 20), [ref("b", 99), ref("a", 24)])).toEqual(ref("a", 24));
+    expect(grownOf(ref("a", 20), [ref("a", 20)])).toBeNull();
+    expect(grownOf(ref("a", 20), [])).toBeNull();
+    expect(grownOf(null, [ref("a", 1)])).toBeNull();
   });
 });
 

@@ -35,6 +35,7 @@ export type OverlayMode = "full" | "minimal" | "off";
 
 /** What one viewport shows, for the overlay and the bars around it. */
 export interface PaneState {
+  /** With as many images as are shown: the series may have grown since. */
   readonly ref: SeriesRef | null;
   readonly phase: "empty" | "opening" | "shown" | "failed";
   readonly code: string | null;
@@ -96,7 +97,10 @@ const EMPTY: PaneState = {
 interface Pane {
   element: HTMLDivElement | null;
   series: OpenSeries | null;
+  /** Ends listening to the element. */
   stop: (() => void) | null;
+  /** Ends listening to the progress of `series`. */
+  unfollow: (() => void) | null;
   cine: Cine | null;
   /** Grows with each series that was asked for, so that a late answer is dropped. */
   turn: number;
@@ -137,6 +141,7 @@ export class ViewerSession extends Store<ViewState> {
       element: null,
       series: null,
       stop: null,
+      unfollow: null,
       cine: null,
       turn: 0,
       wanted: null,
@@ -219,15 +224,35 @@ export class ViewerSession extends Store<ViewState> {
     this.engine.disableElement(viewportId(at));
     pane.element = null;
     pane.turn += 1;
-    if (pane.series !== null) releaseSeries(pane.series);
-    pane.series = null;
+    this.letGo(pane);
     this.patch(at, { ...EMPTY, ref: pane.wanted?.ref ?? null });
   }
 
+  private letGo(pane: Pane): void {
+    pane.unfollow?.();
+    pane.unfollow = null;
+    if (pane.series !== null) releaseSeries(pane.series);
+    pane.series = null;
+  }
+
+  /**
+   * Opens a series that has grown anew, in every viewport that shows it. Each keeps its picture, whose place may be
+   * another one now.
+   */
+  async grow(ref: SeriesRef): Promise<void> {
+    const showing = this.panes.flatMap((pane, at) => {
+      if (pane.series?.studyUid !== ref.studyUid || pane.series.seriesUid !== ref.seriesUid) return [];
+      const picture = pane.series.refs[this.state.panes[at]?.slice ?? 0];
+      return [{ at, pane, picture: { sopUid: picture?.instance.sop_uid ?? "", frame: picture?.frame ?? 0 } }];
+    });
+    for (const { pane } of showing) this.letGo(pane);
+    await Promise.all(showing.map(({ at, picture }) => this.show(at, ref, picture)));
+  }
+
   /** Puts a series into a viewport; the first picture appears as soon as it is there. */
-  async show(at: number, ref: SeriesRef, index = 0): Promise<void> {
+  async show(at: number, ref: SeriesRef, place: number | { sopUid: string; frame: number } = 0): Promise<void> {
     const pane = this.pane(at);
-    pane.wanted = { ref, index };
+    pane.wanted = { ref, index: typeof place === "number" ? place : 0 };
     if (pane.element === null) {
       this.patch(at, { ref });
       return;
@@ -239,7 +264,7 @@ export class ViewerSession extends Store<ViewState> {
     this.patch(at, { ...EMPTY, ref, phase: "opening" });
     let series: OpenSeries;
     try {
-      series = await holdSeries(ref.studyUid, ref.seriesUid, ref.modality);
+      series = await holdSeries(ref);
     } catch (error) {
       if (pane.turn === turn) this.patch(at, { phase: "failed", code: codeOf(error) });
       return;
@@ -250,17 +275,15 @@ export class ViewerSession extends Store<ViewState> {
     }
     const previous = pane.series;
     if (previous === null) this.resize();
+    this.letGo(pane);
     pane.series = series;
-    const stopProgress = series.frames.subscribe(() => this.progressed(at, series));
-    const oldStop = pane.stop;
-    pane.stop = () => {
-      stopProgress();
-      oldStop?.();
-    };
-    if (previous !== null) releaseSeries(previous);
+    pane.unfollow = series.frames.subscribe(() => this.progressed(at, series));
     pane.voi = null;
+    const index = typeof place === "number" ? place : (series.indexOf(place.sopUid, place.frame) ?? 0);
     const first = Math.min(Math.max(0, index), series.refs.length - 1);
+    pane.wanted = { ref, index: first };
     this.patch(at, {
+      ref: { ...ref, images: series.images },
       total: series.refs.length,
       slice: first,
       progress: series.frames.progress(),

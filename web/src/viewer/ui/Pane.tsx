@@ -1,7 +1,7 @@
 import { useEffect, useRef, type DragEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { problemText, Problem } from "@/api/problem";
-import type { OverlayMode, PaneState, ViewerSession } from "../session/ViewerSession";
+import type { OverlayMode, PaneState, SeriesRef, ViewerSession } from "../session/ViewerSession";
 import { Overlay, type OverlayCase } from "./Overlay";
 import { Scrubber } from "./Scrubber";
 import { readDraggedSeries } from "./drag";
@@ -15,9 +15,11 @@ interface Props {
   alone: boolean;
   overlay: OverlayMode;
   subject: OverlayCase | null;
+  /** The series as it is now, when it has more images than are shown. */
+  grown: SeriesRef | null;
 }
 
-export function Pane({ session, at, pane, active, alone, overlay, subject }: Props) {
+export function Pane({ session, at, pane, active, alone, overlay, subject, grown }: Props) {
   const { t } = useTranslation("viewer");
   const element = useRef<HTMLDivElement>(null);
 
@@ -86,6 +88,14 @@ export function Pane({ session, at, pane, active, alone, overlay, subject }: Pro
           aria-valuenow={progress.loaded}
         >
           <div style={{ width: `${(progress.loaded / Math.max(1, progress.total)) * 100}%` }} />
+        </div>
+      )}
+      {pane.phase === "shown" && grown !== null && progress?.state !== "failed" && (
+        <div className={`${css.paneBar} ${css.paneGrown}`} role="status">
+          {t("grown", { count: grown.images - (pane.ref?.images ?? 0) })}
+          <button type="button" className={css.button} onClick={() => void session.grow(grown)}>
+            {t("grown_show")}
+          </button>
         </div>
       )}
       {pane.phase === "shown" && progress?.state === "failed" && (

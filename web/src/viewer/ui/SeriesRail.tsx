@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { thumbnail } from "../cornerstone/thumbnail";
 import type { SeriesRef } from "../session/ViewerSession";
@@ -46,9 +46,11 @@ export function SeriesRail({ series, shown, onOpen }: Props) {
 function Thumbnail({ series }: { series: SeriesRef }) {
   const [picture, setPicture] = useState<string | null>(null);
   const { studyUid, seriesUid, modality } = series;
+  // The number of images at first sight: one that arrives does not ask for another picture.
+  const images = useRef(series.images);
   useEffect(() => {
     let current = true;
-    void thumbnail(studyUid, seriesUid, modality).then((url) => {
+    void thumbnail({ studyUid, seriesUid, modality, images: images.current }).then((url) => {
       if (current) setPicture(url);
     });
     return () => {

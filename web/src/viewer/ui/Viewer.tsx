@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { setMeasurementWords } from "../cornerstone/tools";
+import { grownOf } from "../model/grown";
 import { BIR, commandFor, type Command } from "../model/keymap";
 import { useStore } from "../session/useStore";
 import { PANES, type SeriesRef, type ViewerSession } from "../session/ViewerSession";
@@ -84,6 +85,7 @@ export function Viewer({ session, series, subjectOf, toolbar }: Props) {
             alone={count === 1}
             overlay={state.overlay}
             subject={pane.ref === null ? null : subjectOf(pane.ref.studyUid)}
+            grown={grownOf(pane.ref, series)}
           />
         ))}
       </div>
