@@ -36,6 +36,9 @@ export function AuditLog() {
   const users = useQuery({ queryKey: ["users", "names"], queryFn: ({ signal }) => api.get<Page<User>>("/users", { signal }), enabled: may("user.read"), staleTime: 60_000 });
   const nameOf = new Map(users.data?.items.map(({ id, name }) => [id, name]));
   const pages = usePages<AuditRow>(["audit", filter], "/audit", filter);
+  // Devices and the parts of the system are no users: those that the rows name can be chosen as well.
+  const others = new Map(pages.rows?.filter(({ actor_id }) => actor_id && !nameOf.has(actor_id)).map((row) => [row.actor_id ?? "", t(`audit.kind.${row.actor_kind}`, { defaultValue: row.actor_kind })]));
+  if (given.actor_id && !nameOf.has(given.actor_id) && !others.has(given.actor_id)) others.set(given.actor_id, "");
   const outcome = (value: string) => {
     const [tone, icon] = value === "done" ? (["good", <CheckCircleOutlined key="i" />] as const) : value === "denied" ? (["warn", <StopOutlined key="i" />] as const) : (["warn", <CloseCircleOutlined key="i" />] as const);
     return (
@@ -47,8 +50,8 @@ export function AuditLog() {
   const columns: Column<AuditRow>[] = [
     { key: "at", title: t("audit.at"), render: (row) => <><span className={`num ${css.whole}`}>{dayOf(new Date(row.at))}</span> <span className={`num ${css.whole}`}>{clock(row.at, true)}</span></> },
     { key: "actor", title: t("audit.actor"), render: (row) => <>{!nameOf.has(row.actor_id ?? "") && <span>{t(`audit.kind.${row.actor_kind}`, { defaultValue: row.actor_kind })}</span>} {nameOf.has(row.actor_id ?? "") ? <strong title={row.actor_id ?? ""}>{nameOf.get(row.actor_id ?? "")}</strong> : <span className="mono" title={row.actor_id ?? ""}>{(row.actor_id ?? "").slice(0, 13)}</span>}</> },
-    { key: "action", title: t("audit.action"), render: (row) => <span className={`mono ${css.whole}`}>{row.action}</span> },
-    { key: "object", title: t("audit.object"), wide: true, render: (row) => (row.object_kind ? <><span>{row.object_kind}</span> <span className="mono" title={row.object_id ?? ""}>{(row.object_id ?? "").slice(0, 24)}</span></> : "–") },
+    { key: "action", title: t("audit.action"), render: (row) => <span className={css.whole} title={row.action}>{t(`audit.action.${row.action}`, { defaultValue: row.action })}</span> },
+    { key: "object", title: t("audit.object"), wide: true, render: (row) => (row.object_kind ? <><span title={row.object_kind}>{t(`audit.object.${row.object_kind}`, { defaultValue: row.object_kind })}</span> <span className="mono" title={row.object_id ?? ""}>{(row.object_id ?? "").slice(0, 24)}</span></> : "–") },
     { key: "outcome", title: t("audit.outcome"), width: 96, render: (row) => outcome(row.outcome) },
     { key: "source", title: t("audit.source"), wide: true, render: (row) => <span className="mono">{row.source ?? "–"}</span> },
     { key: "detail", title: t("audit.detail"), wide: true, render: (row) => <span className={`mono ${css.clip}`} title={detailText(row.detail)}>{detailText(row.detail)}</span> },
@@ -78,7 +81,10 @@ export function AuditLog() {
               value={given.actor_id || undefined}
               placeholder={t("audit.filter.actor")}
               aria-label={t("audit.filter.actor")}
-              options={users.data.items.map(({ id, name, username }) => ({ value: id, label: `${name} (${username})` }))}
+              options={[
+                ...users.data.items.map(({ id, name, username }) => ({ value: id, label: `${name} (${username})` })),
+                ...[...others].map(([id, kind]) => ({ value: id, label: `${kind} ${id}`.trim() })),
+              ]}
               onChange={(id: string | undefined) => setGiven({ ...given, actor_id: id ?? "" })}
             />
           ) : (
