@@ -6,6 +6,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, path } from "@/api/client";
 import { useLive } from "@/api/live";
+import { useRoomNames } from "@/api/names";
 import type { Order, Page, TimelineEvent } from "@/api/types";
 import { named } from "@/lib/i18n";
 import { clock, longDay, stamp } from "@/lib/time";
@@ -123,7 +124,8 @@ export function TimelinePage() {
 
 function Entry({ event }: { event: TimelineEvent }) {
   const { t } = useTranslation("timeline");
-  const sentence = sentenceOf(t, event);
+  const { roomNamed } = useRoomNames();
+  const sentence = sentenceOf(t, event, roomNamed);
   const actor = actorOf(t, event);
   // What the system did by itself comes from nowhere else.
   const source = event.actor_kind === "system" ? "" : (event.source ?? "");

@@ -35,10 +35,13 @@ function wording(t: Translate, field: string, value: unknown): string {
 /**
  * The sentence of an event: its topic's own text with the payload's fields as parameters.
  * A topic without a text shows its name and all fields, so that a newer server's events
- * can still be read.
+ * can still be read. Events keep the names of rooms in the facility's language; `roomNamed` gives the reader's.
  */
-export function sentenceOf(t: Translate, event: TimelineEvent): Sentence {
-  const fields = fieldsOf(event.payload).map(([field, value]) => [field, wording(t, field, value)] as const);
+export function sentenceOf(t: Translate, event: TimelineEvent, roomNamed = (name: string) => name): Sentence {
+  const fields = fieldsOf(event.payload).map(([field, value]) => {
+    const text = wording(t, field, value);
+    return [field, field === "room" || field === "from_room" ? roomNamed(text) : text] as const;
+  });
   const parameters: Record<string, string> = {};
   for (const [field, text] of fields) parameters[field] = text;
   const unknown = "\u0000";

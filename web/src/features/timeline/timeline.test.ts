@@ -66,6 +66,12 @@ describe("sentences", () => {
     expect(sentenceOf(english, event({ topic: "robot.waved", payload: "text" })).details).toEqual([]);
   });
 
+  it("names rooms in the reader's language", () => {
+    const moved = event({ topic: "queue.moved", payload: { ticket: "A1", from_room: "CT 一室", room: "CT 二室" } });
+    const names: Record<string, string> = { "CT 一室": "CT room 1", "CT 二室": "CT room 2" };
+    expect(sentenceOf(english, moved, (name) => names[name] ?? name).text).toBe("A1 moved from CT room 1 to CT room 2");
+  });
+
   it("leaves no parameter unfilled when the payload has none", () => {
     expect(sentenceOf(english, event({ topic: "queue.called", payload: {} })).text).not.toContain("{{");
   });
