@@ -1,6 +1,6 @@
 import { ArrowLeftOutlined } from "@ant-design/icons";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useSearch } from "@tanstack/react-router";
+import { useRouter, useSearch } from "@tanstack/react-router";
 import { Skeleton } from "antd";
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
@@ -56,6 +56,12 @@ export function StudyViewerPage() {
 function Shown({ study, session }: { study: Study; session: ViewerSession }) {
   const { t, i18n } = useTranslation("reading-room");
   const directory = useDirectory();
+  const router = useRouter();
+  /** A page that was opened by its address has nothing behind it. */
+  const leave = () => {
+    if (router.history.canGoBack()) router.history.back();
+    else void router.navigate({ to: "/" });
+  };
   const state = useStore(session);
   const measured = useMeasurements([study.study_uid]);
   const series = seriesOf(study);
@@ -85,7 +91,7 @@ function Shown({ study, session }: { study: Study; session: ViewerSession }) {
   return (
     <div className={css.study}>
       <header className={css.banner}>
-        <button type="button" className={css.back} onClick={() => window.history.back()} aria-label={t("common:back")} title={t("common:back")}>
+        <button type="button" className={css.back} onClick={leave} aria-label={t("common:back")} title={t("common:back")}>
           <ArrowLeftOutlined />
         </button>
         <strong className={css.bannerName}>{study.patient_name}</strong>

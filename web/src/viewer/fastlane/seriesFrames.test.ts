@@ -250,6 +250,39 @@ describe("SeriesFrames", () => {
     await settled(frames);
   });
 
+  it("gives up on a frame that no stream brings any more, instead of asking for ever", async () => {
+    const opened: number[] = [];
+    const frames = new SeriesFrames<number>(
+      {
+        open: (start) => {
+          opened.push(start);
+          // The third frame was deleted after the manifest was read.
+          const order = outward(start, 5).filter((index) => index !== 2);
+          return Promise.resolve(
+            new ReadableStream<Uint8Array>({
+              pull(controller) {
+                const next = order.shift();
+                if (next === undefined || opened.length > 9) controller.close();
+                else controller.enqueue(chunkOf(next));
+              },
+            }),
+          );
+        },
+        decode: (index) => index,
+        size: () => 1,
+      },
+      { limits: { frames: 5, maxFrameBytes: 8, indexOf }, capacity: 5, parallelDecodes: 2, wait: () => Promise.resolve() },
+    );
+    const gone = frames.image(2).catch((error: unknown) => (error as FrameFetchError).code);
+    expect(await frames.image(0)).toBe(0);
+    expect(await gone).toBe("viewer.frames_missing");
+    expect(frames.progress()).toMatchObject({ loaded: 4, state: "failed" });
+    expect(opened.length).toBeLessThanOrEqual(3);
+    frames.aim(1);
+    await expect(frames.image(2)).rejects.toThrow("viewer.frames_missing");
+    expect(opened.length, "nor with every slice that is passed").toBeLessThanOrEqual(3);
+  });
+
   it("asks again for a frame that the network kept from being decoded, after a pause", async () => {
     const opened: number[] = [];
     let refusals = 2;

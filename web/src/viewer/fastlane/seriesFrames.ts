@@ -56,6 +56,8 @@ interface Run {
   readonly start: number;
   readonly abort: AbortController;
   received: number;
+  /** Frames that were wanted and not there yet. */
+  fresh: number;
   /** Why a frame that came could not be made into an image, where trying again may help. */
   trouble: FrameFetchError | null;
 }
@@ -234,7 +236,7 @@ export class SeriesFrames<T> {
 
   private start(index: number): void {
     this.running?.abort.abort();
-    const run: Run = { start: index, received: 0, abort: new AbortController(), trouble: null };
+    const run: Run = { start: index, received: 0, fresh: 0, abort: new AbortController(), trouble: null };
     this.running = run;
     this.startedAt = performance.now();
     this.settle("loading", null);
@@ -257,9 +259,9 @@ export class SeriesFrames<T> {
       const missing = nearestMissing(this.target, this.total, this.reach(), (at) => this.arrived(at));
       if (missing === null) {
         this.finish();
-      } else if (run.received === 0) {
-        // An empty body for frames that the manifest promises will not become better.
-        this.fail(new FrameFetchError("viewer.frames_missing", true));
+      } else if (run.fresh === 0) {
+        // A stream without one of the frames that the manifest promises will not become better: they were deleted.
+        this.giveUp(new FrameFetchError("viewer.frames_missing", true));
       } else {
         this.start(missing);
       }
@@ -325,6 +327,7 @@ export class SeriesFrames<T> {
     if (Math.abs(index - this.target) > this.reach() && !this.waiting.has(index)) {
       return null;
     }
+    run.fresh += 1;
     let decoded: Promise<T> | T;
     try {
       decoded = this.source.decode(index, frame.bytes, frame.transferSyntax);
@@ -374,6 +377,16 @@ export class SeriesFrames<T> {
       waiter.reject(error);
     }
     this.waiting.delete(index);
+  }
+
+  /** Nothing that is wanted and not here will come. */
+  private giveUp(error: FrameFetchError): void {
+    const reach = this.reach();
+    const last = Math.min(this.total - 1, this.target + reach);
+    for (let index = Math.max(0, this.target - reach); index <= last; index += 1) {
+      if (!this.arrived(index)) this.broken.set(index, error);
+    }
+    this.fail(error);
   }
 
   private evict(): void {
