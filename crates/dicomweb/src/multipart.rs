@@ -8,6 +8,8 @@ use memchr::memmem::find;
 const MAX_HEADERS: usize = 16 * 1024;
 /// RFC 2046 5.1.1.
 const MAX_BOUNDARY: usize = 70;
+/// Bound on the white space behind a boundary.
+const MAX_PADDING: usize = 256;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MultipartError {
@@ -98,13 +100,15 @@ where
                         continue;
                     }
                     match find(&self.buffer, b"\r\n") {
-                        Some(at) if self.buffer.iter().take(at).all(|b| matches!(b, b' ' | b'\t')) => {
+                        Some(at)
+                            if at <= MAX_PADDING && self.buffer.iter().take(at).all(|b| matches!(b, b' ' | b'\t')) =>
+                        {
                             // The CRLF stays: it is also the one before an empty header block.
                             let _ = self.buffer.split_to(at);
                             self.state = State::Headers;
                         }
                         Some(_) => return Err(MultipartError::Malformed),
-                        None if self.buffer.len() > 256 => return Err(MultipartError::Malformed),
+                        None if self.buffer.len() > MAX_PADDING + 1 => return Err(MultipartError::Malformed),
                         None => self.more().await?,
                     }
                 }
@@ -244,6 +248,13 @@ mod tests {
         assert_eq!(whole(b"--b\n\ndata\n--b--", "b"), Err(MultipartError::Truncated), "bare line feeds");
         assert_eq!(whole(b"--bx\r\n\r\n--b--", "b"), Err(MultipartError::Malformed), "a longer boundary");
         assert_eq!(whole(b"--b\r\nno colon\r\n\r\nx\r\n--b--", "b"), Err(MultipartError::Malformed));
+        // However the body is cut into chunks.
+        for (padding, fits) in [(256, true), (257, false)] {
+            let padded = [b"--b".as_slice(), &vec![b' '; padding], b"\r\n\r\nx\r\n--b--"].concat();
+            for chunks in [vec![padded.clone()], padded.chunks(1).map(<[u8]>::to_vec).collect()] {
+                assert_eq!(read(chunks, "b").is_ok(), fits, "{padding}");
+            }
+        }
         let huge = [b"--b\r\nA: ".as_slice(), &vec![b'x'; 20_000], b"\r\n\r\n\r\n--b--"].concat();
         assert_eq!(whole(&huge, "b"), Err(MultipartError::HeadersTooLong));
         for boundary in ["", "a b ", "ü", "a\"b", &"x".repeat(71)] {

@@ -53,7 +53,7 @@ impl Renderers {
         let from = instance.transfer_syntax.clone();
         let work = move |header: &InMemDicomObject, frame: &[u8]| {
             let image = PixelDescription::read(header)?.ok_or(RenderError::NoPixels)?;
-            Ok(Bytes::from(codec::lay_out(codec::decode(&from, frame, &image)?.bytes, &image)))
+            Ok(Bytes::from(codec::lay_out(codec::decode(&from, frame, &image)?, &image)))
         };
         self.work(archive, instance, index, work).await
     }

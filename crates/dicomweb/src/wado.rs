@@ -201,8 +201,13 @@ async fn multipart(web: &Web, found: Arc<Vec<InstanceRef>>, syntax: Option<Strin
         parts + tail.len() as u64
     });
     let heads: Vec<Bytes> = found.iter().enumerate().map(|(i, instance)| Bytes::from(head(i, instance))).collect();
+    let mut parts = found.as_ref().clone().into_iter().zip(heads);
+    // The first object is made ready before the answer begins, so that what cannot be converted is told by its status.
+    let (instance, first_head) = parts.next().ok_or_else(Problem::not_found)?;
+    let first = prepare(web, instance, syntax.as_deref()).await?.bytes(web.archive.clone());
+    let first = stream::once(async move { Ok(first_head) }).chain(first);
     let owned = web.clone();
-    let parts = stream::iter(found.as_ref().clone().into_iter().zip(heads)).then(move |(instance, head)| {
+    let others = stream::iter(parts).then(move |(instance, head)| {
         let (web, syntax) = (owned.clone(), syntax.clone());
         async move {
             let Ok(outgoing) = prepare(&web, instance, syntax.as_deref()).await else {
@@ -213,7 +218,7 @@ async fn multipart(web: &Web, found: Arc<Vec<InstanceRef>>, syntax: Option<Strin
             stream::once(async move { Ok(head) }).chain(outgoing.bytes(web.archive.clone())).boxed()
         }
     });
-    let chunks = parts.flatten().chain(stream::once(async move { Ok(Bytes::from(tail)) })).boxed();
+    let chunks = first.chain(others.flatten()).chain(stream::once(async move { Ok(Bytes::from(tail)) })).boxed();
     let mut response = (StatusCode::OK, body(chunks)).into_response();
     let kind = format!("multipart/related; type=\"application/dicom\"; boundary={boundary}");
     set(response.headers_mut(), header::CONTENT_TYPE, &kind);

@@ -219,9 +219,14 @@ pub fn transcode(from: &str, to: &str, frame: &[u8], image: &PixelDescription) -
     encode(to, &decoded.bytes, &PixelDescription { photometric: decoded.photometric, planar: false, ..*image })
 }
 
-/// Native pixels laid out as `image` says: plane by plane where it is planar. For who has the header and gets decoded
-/// frames apart from it.
-pub fn lay_out(pixels: Vec<u8>, image: &PixelDescription) -> Vec<u8> {
+/// Decoded pixels as `image` describes them: plane by plane where it is planar, YBR_FULL where it says so. For who has
+/// the header and gets decoded frames apart from it. Color whose interpretation belongs to a codec (YBR_FULL_422,
+/// YBR_ICT, YBR_RCT) has three samples a pixel now and leaves as RGB, which is what clients take such pixels for.
+pub fn lay_out(decoded: Decoded, image: &PixelDescription) -> Vec<u8> {
+    let mut pixels = decoded.bytes;
+    if decoded.photometric == Photometric::Rgb && image.photometric == Photometric::YbrFull && image.word() == 1 {
+        native::to_ybr(&mut pixels);
+    }
     if image.planar && image.samples == 3 { native::planes(&pixels, image.word()) } else { pixels }
 }
 

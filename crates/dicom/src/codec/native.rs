@@ -67,6 +67,19 @@ pub(super) fn planes(pixels: &[u8], word: usize) -> Vec<u8> {
     (0..3).flat_map(|plane| pixels.chunks_exact(word).skip(plane).step_by(3).flatten().copied()).collect()
 }
 
+/// RGB of eight bits to YBR_FULL (PS3.3 C.7.6.3.1.2), in place.
+pub(super) fn to_ybr(pixels: &mut [u8]) {
+    for pixel in pixels.chunks_exact_mut(3) {
+        let &mut [r, g, b] = pixel else { continue };
+        let [r, g, b] = [r, g, b].map(f32::from);
+        let y = 0.299 * r + 0.587 * g + 0.114 * b;
+        let cb = -0.168_736 * r - 0.331_264 * g + 0.5 * b + 128.0;
+        let cr = 0.5 * r - 0.418_688 * g - 0.081_312 * b + 128.0;
+        // A conversion from float to an integer saturates.
+        pixel.copy_from_slice(&[y, cb, cr].map(|value| value.round() as u8));
+    }
+}
+
 /// Uncompressed YBR_FULL_422 (PS3.3 C.7.6.3.1.2): Y1 Y2 Cb Cr for two pixels. Writers that send three full samples
 /// under this name are told by the length.
 fn decode_422(image: &PixelDescription, frame: &[u8]) -> Result<Decoded, CodecError> {

@@ -141,6 +141,23 @@ fn ct() -> PixelDescription {
 }
 
 #[test]
+fn decoded_color_is_what_the_header_says() {
+    let ybr = PixelDescription { rows: 1, columns: 3, samples: 3, photometric: Photometric::YbrFull, ..gray8() };
+    let rgb = codec::Decoded { bytes: vec![255, 255, 255, 255, 0, 0, 0, 0, 0], photometric: Photometric::Rgb };
+    assert_eq!(codec::lay_out(rgb.clone(), &ybr), [255, 128, 128, 76, 85, 255, 0, 128, 128]);
+    let planar = PixelDescription { planar: true, ..ybr };
+    assert_eq!(codec::lay_out(rgb.clone(), &planar), [255, 76, 0, 128, 85, 128, 128, 255, 128]);
+    let subsampled = PixelDescription { photometric: Photometric::YbrFull422, ..ybr };
+    assert_eq!(codec::lay_out(rgb.clone(), &subsampled), rgb.bytes);
+    let as_stored = codec::Decoded { photometric: Photometric::YbrFull, ..rgb };
+    assert_eq!(codec::lay_out(as_stored.clone(), &ybr), as_stored.bytes);
+}
+
+fn gray8() -> PixelDescription {
+    PixelDescription { bits_allocated: 8, bits_stored: 8, high_bit: 7, ..ct() }
+}
+
+#[test]
 fn what_could_not_be_restored_gets_no_sibling() {
     let ct = ct();
     let len = 64 * 48 * 2;

@@ -213,6 +213,8 @@ async fn what_is_damaged_or_a_film_is_told() {
     }
     let object = bench.get(&instance(1), &format!("application/dicom; transfer-syntax={EXPLICIT}")).await;
     assert_eq!(object.code(), "render.damaged");
+    let several = bench.get(&instance(1), &format!("{MULTIPART}; transfer-syntax={EXPLICIT}")).await;
+    assert_eq!(several.code(), "render.damaged", "told by the status, not by an answer that breaks off");
     // Video passes untouched.
     assert!(bench.get(&instance(2), "application/dicom").await.body == film);
     let native = bench.get(&instance(2), &format!("application/dicom; transfer-syntax={EXPLICIT}")).await;

@@ -76,7 +76,7 @@ function isSwapped({ ref: { instance }, transferSyntax }: DecodeContext): boolea
 
 async function unswappedFrame(context: DecodeContext): Promise<Types.IImage> {
   const { instance, frame } = context.ref;
-  const { bytes } = await fetchFrame(context.studyUid, context.seriesUid, instance.sop_uid, frame);
+  const { bytes } = await fetchFrame(context.studyUid, context.seriesUid, instance.sop_uid, frame, null);
   return greyImage(context, greyFromNative(bytes, instance, false));
 }
 
