@@ -125,13 +125,17 @@ impl Dimse {
         let artim = self.shared.settings.artim;
         let stream: Box<dyn Stream> = match &self.tls {
             None => Box::new(tcp),
-            Some(acceptor) => match timeout(artim, acceptor.accept(tcp)).await {
-                Ok(Ok(stream)) => Box::new(stream),
-                Ok(Err(_)) | Err(_) => {
-                    tracing::info!(from = %from.ip(), "DICOM connection without a TLS handshake");
-                    return;
+            Some(acceptor) => {
+                let handshake = timeout(artim, acceptor.accept(tcp));
+                match stop.run_until_cancelled(handshake).await {
+                    Some(Ok(Ok(stream))) => Box::new(stream),
+                    Some(_) => {
+                        tracing::info!(from = %from.ip(), "DICOM connection without a TLS handshake");
+                        return;
+                    }
+                    None => return,
                 }
-            },
+            }
         };
         let mut link = Link::new(stream, self.shared.settings.stall);
         let ended = tokio::select! {

@@ -96,11 +96,15 @@ impl Listener {
         let _ = stream.set_nodelay(true);
         let outcome = match &self.settings.tls {
             None => self.exchange(stream, peer, &cancel).await,
-            Some(tls) => match timeout(self.settings.message, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.exchange(stream, peer, &cancel).await,
-                Ok(Err(error)) => Err(error),
-                Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
-            },
+            Some(tls) => {
+                let handshake = timeout(self.settings.message, tls.accept(stream));
+                match cancel.run_until_cancelled(handshake).await {
+                    Some(Ok(Ok(stream))) => self.exchange(stream, peer, &cancel).await,
+                    Some(Ok(Err(error))) => Err(error),
+                    Some(Err(_)) => Err(std::io::ErrorKind::TimedOut.into()),
+                    None => Ok(()),
+                }
+            }
         };
         if let Err(error) = outcome {
             tracing::info!(%peer, kind = ?error.kind(), "HL7 connection closed");

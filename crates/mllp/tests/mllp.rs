@@ -14,6 +14,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
 
 fn admin() -> Ctx {
@@ -237,4 +241,35 @@ on_both! {
         assert_eq!(found.len(), 6);
         assert!(found.iter().all(|o| o.patient.id == found[0].patient.id));
     }
+}
+
+/// Gives no certificate: nothing gets as far as asking for one.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesServerCert for NoCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_a_handshake() {
+    let test = mingying_testkit::sqlite().await;
+    let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::new(NoCertificate));
+    let hour = std::time::Duration::from_hours(1);
+    let settings = Settings { message: hour, tls: Some(TlsAcceptor::from(Arc::new(config))), ..his() };
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let cancel = CancellationToken::new();
+    let listener = Listener::new(test.db.clone(), Arc::new(RolePolicy), clock(), settings);
+    let serving = tokio::spawn(listener.serve(socket, cancel.clone()));
+    let silent = TcpStream::connect(address).await.unwrap();
+    // The next connection is accepted after the silent one.
+    let mut next = TcpStream::connect(address).await.unwrap();
+    next.write_all(b"not a handshake").await.unwrap();
+    while next.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
+    cancel.cancel();
+    serving.await.unwrap();
+    drop(silent);
 }
