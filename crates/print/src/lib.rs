@@ -32,7 +32,7 @@ struct Inner {
     dirs: Vec<PathBuf>,
     fonts: OnceLock<FontIndex>,
     /// Layout is pure processor work: more at a time than this only costs memory.
-    seats: Semaphore,
+    seats: Arc<Semaphore>,
     /// Documents asked for since the start.
     asked: AtomicU64,
 }
@@ -51,7 +51,7 @@ impl Printer {
             inner: Arc::new(Inner {
                 dirs,
                 fonts: OnceLock::new(),
-                seats: Semaphore::new(SEATS),
+                seats: Arc::new(Semaphore::new(SEATS)),
                 asked: AtomicU64::new(0),
             }),
         }
@@ -101,20 +101,23 @@ impl Printer {
         mark: world::Mark,
     ) -> Result<Vec<u8>, PrintError> {
         let data = serde_json::to_value(data).map_err(|_| PrintError::Data)?;
-        let _seat = self.inner.seats.acquire().await.map_err(|_| PrintError::Interrupted)?;
+        let seat = self.inner.seats.clone().acquire_owned().await.map_err(|_| PrintError::Interrupted)?;
         let asked = self.inner.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let inner = self.inner.clone();
-        let made = tokio::task::spawn_blocking(move || world::pdf(inner.fonts(), template, data, mark))
-            .await
-            .map_err(|_| PrintError::Interrupted)?;
-        let inner = self.inner.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(REST).await;
-            if inner.asked.load(Ordering::Relaxed) == asked {
-                inner.rest();
-            }
+        // Who asked may go away; the work goes on, keeps its seat, and leaves a resting printer behind.
+        let making = tokio::spawn(async move {
+            let held = inner.clone();
+            let made = tokio::task::spawn_blocking(move || world::pdf(held.fonts(), template, data, mark)).await;
+            drop(seat);
+            tokio::spawn(async move {
+                tokio::time::sleep(REST).await;
+                if inner.asked.load(Ordering::Relaxed) == asked {
+                    inner.rest();
+                }
+            });
+            made
         });
-        made
+        making.await.map_err(|_| PrintError::Interrupted)?.map_err(|_| PrintError::Interrupted)?
     }
 }
 
@@ -135,10 +138,8 @@ impl Inner {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_resting_printer_holds_no_font_files_and_prints_the_same_afterwards() {
-        let printer = Printer::new(Printer::system_font_dirs());
-        let document = SlipDocument {
+    fn slip() -> SlipDocument {
+        SlipDocument {
             hospital: "明影示范医院".into(),
             hospital_en: String::new(),
             patient_name: "示例".into(),
@@ -161,13 +162,36 @@ mod tests {
             code: String::new(),
             printed_at: String::new(),
             created_at: mingying_kernel::Timestamp::from_micros(0),
-        };
-        let slip = || async { printer.slip_pdf(&document).await.unwrap() };
-        let first = slip().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_resting_printer_holds_no_font_files_and_prints_the_same_afterwards() {
+        let printer = Printer::new(Printer::system_font_dirs());
+        let document = slip();
+        let print = || async { printer.slip_pdf(&document).await.unwrap() };
+        let first = print().await;
         assert!(printer.inner.fonts().loaded_files() > 0);
         printer.inner.rest();
         assert_eq!(printer.inner.fonts().loaded_files(), 0);
-        assert_eq!(slip().await, first);
+        assert_eq!(print().await, first);
+    }
+
+    #[tokio::test]
+    async fn a_layout_that_nobody_waits_for_keeps_its_seat() {
+        let printer = Printer::new(Printer::system_font_dirs());
+        let document = slip();
+        let seats = &printer.inner.seats;
+        // The first look takes the seat and begins; then the one who asked goes away.
+        let done = tokio::select! {
+            biased;
+            _ = printer.slip_pdf(&document) => true,
+            () = std::future::ready(()) => false,
+        };
+        assert!(!done);
+        assert_eq!(seats.available_permits(), SEATS - 1);
+        let _both = seats.acquire_many(SEATS as u32).await.unwrap();
+        assert!(printer.inner.fonts().loaded_files() > 0, "it was made to its end");
     }
 }
 
