@@ -257,7 +257,7 @@ pub fn masked_name(name: &str) -> String {
     }
     let spelled = name.chars().all(|c| (c as u32) < 0x2E80);
     if spelled {
-        return name
+        let masked = name
             .split([' ', '^'])
             .filter(|part| !part.is_empty())
             .map(|part| {
@@ -267,6 +267,8 @@ pub fn masked_name(name: &str) -> String {
             })
             .collect::<Vec<_>>()
             .join(" ");
+        // Separators alone are no name.
+        return if masked.is_empty() { "*".to_owned() } else { masked };
     }
     let chars: Vec<char> = name.chars().filter(|c| !c.is_whitespace() && *c != '^').collect();
     match chars.as_slice() {
@@ -304,6 +306,7 @@ mod tests {
         assert_eq!(masked_name("A"), "A*");
         assert_eq!(masked_name("李"), "*");
         assert_eq!(masked_name(""), "*");
+        assert_eq!(masked_name(" ^ ^"), "*", "nothing but separators");
     }
 
     fn new(name: &str) -> NewPatient {
