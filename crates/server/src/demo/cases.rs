@@ -59,7 +59,7 @@ struct Case {
 }
 
 /// Diagnosis, purpose, findings, impression.
-const STORIES: [(&str, &str, &str, &str); 6] = [
+const STORIES: [(&str, &str, &str, &str); 11] = [
     (
         "咳嗽待查",
         "排除肺部感染",
@@ -96,15 +96,45 @@ const STORIES: [(&str, &str, &str, &str); 6] = [
         "所见诸骨骨质未见明显骨折征象，关节在位，关节间隙未见狭窄。周围软组织稍肿胀。",
         "未见明显骨折征象。",
     ),
+    (
+        "甲状腺结节",
+        "随访复查",
+        "甲状腺大小、形态正常，包膜光整。右叶见一低回声结节，大小约5 mm，边界清楚，内未见明显血流信号。颈部未见肿大淋巴结。",
+        "甲状腺右叶结节，建议随访。",
+    ),
+    (
+        "腰痛待查",
+        "排除椎间盘突出",
+        "腰椎生理曲度存在，椎体形态、信号未见异常。腰4/5椎间盘轻度向后突出，硬膜囊轻度受压。椎管未见狭窄。",
+        "腰4/5椎间盘轻度突出。",
+    ),
+    (
+        "乳腺普查",
+        "常规检查",
+        "双乳腺体结构清晰，未见明显肿块及异常钙化。双侧腋窝未见肿大淋巴结。",
+        "双乳未见明显异常。",
+    ),
+    ("盆腔不适", "排除占位", "盆腔脏器大小、形态正常，未见明显占位。盆腔未见积液及肿大淋巴结。", "盆腔未见明显异常。"),
+    (
+        "心悸待查",
+        "评估心功能",
+        "各房室腔大小正常，室壁运动协调，瓣膜形态、启闭未见异常。心包腔未见积液。",
+        "心脏结构及功能未见明显异常。",
+    ),
 ];
 
 fn case(patient: usize, item: &'static str, aet: &'static str, goal: Goal, minutes_ago: i64) -> Case {
     let images = matches!(item.split('-').next(), Some("CT" | "CTA" | "MR" | "MRA" | "DX"));
     let finding = match item {
-        "CT-HEAD" | "MR-HEAD" | "CT-HEAD-C" => 2,
-        "CT-ABD" | "CT-ABD-C" | "US-ABD" => 4,
-        "DX-KNEE" | "DX-ANKLE" | "DX-HAND" | "DX-PELVIS" => 5,
-        "DX-CHEST" => 1,
+        "CT-HEAD" | "MR-HEAD" | "CT-HEAD-C" | "MR-PIT" => 2,
+        "CT-ABD" | "CT-ABD-C" | "US-ABD" | "RF-MEAL" => 4,
+        "DX-KNEE" | "DX-ANKLE" | "DX-HAND" | "DX-PELVIS" | "MR-KNEE" => 5,
+        "DX-CHEST" | "PT-WHOLE" => 1,
+        "US-THY" => 6,
+        "MR-LSPINE" => 7,
+        "US-BREAST" | "MG-BOTH" => 8,
+        "US-GYN" | "MR-PROST" => 9,
+        "US-HEART" => 10,
         _ => patient % 2 * 3,
     };
     Case {
@@ -194,7 +224,7 @@ fn script() -> Vec<Case> {
         (48, "DX-HAND", "DR02"),
         (49, "US-ABD", "US01"),
         (50, "US-THY", "US01"),
-        (51, "US-BREAST", "US02"),
+        (56, "US-BREAST", "US02"),
         (52, "MG-BOTH", "MG01"),
         (53, "CT-CHEST", "CT03"),
     ];
@@ -219,17 +249,17 @@ fn script() -> Vec<Case> {
     all.push(case(64, "CT-CHEST", "CT01", Ordered, 25));
     all.push(case(65, "MR-PIT", "MR01", Ordered, 20));
     all.push(case(66, "CT-HEAD", "CT01", Returned, 45));
-    all.push(case(67, "US-GYN", "US03", Cancelled, 65));
+    all.push(case(68, "US-GYN", "US03", Cancelled, 65));
     // Tomorrow.
     for (index, (patient, item, aet)) in [
         (70, "CT-CHEST", "CT01"),
         (71, "CT-ABD-C", "CT01"),
         (72, "CT-CHEST-C", "CT02"),
         (73, "MR-HEAD", "MR01"),
-        (74, "MR-PROST", "MR01"),
+        (69, "MR-PROST", "MR01"),
         (75, "US-ABD", "US01"),
         (76, "US-HEART", "US06"),
-        (77, "MG-BOTH", "MG01"),
+        (82, "MG-BOTH", "MG01"),
         (78, "RF-MEAL", "RF01"),
         (79, "PT-WHOLE", "PT01"),
         (195, "CT-CHEST", "CT01"),
@@ -475,5 +505,31 @@ impl Play<'_> {
         let reason = Some("示例数据".to_owned());
         mingying_reporting::audit(db, &senior(75)?, settings, view.id, view.rev, reason).await.map_err(said)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mingying_patients::Sex;
+
+    #[test]
+    fn nobody_is_examined_for_what_the_other_sex_has() {
+        let people = super::super::patients::people();
+        for case in script() {
+            let wanted = match case.item {
+                "MR-PROST" => Sex::Male,
+                "US-GYN" | "US-OB" | "US-BREAST" | "MG-BOTH" | "MG-ONE" => Sex::Female,
+                _ => continue,
+            };
+            assert_eq!(people[case.patient].sex, Some(wanted), "{} of patient {}", case.item, case.patient);
+        }
+    }
+
+    #[test]
+    fn each_story_belongs_to_the_part_that_is_examined() {
+        for case in script().iter().filter(|case| case.finding == 0 || case.finding == 3) {
+            assert!(case.item.starts_with("CT-CHEST"), "{} would tell of lungs", case.item);
+        }
     }
 }
