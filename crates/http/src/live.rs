@@ -2,6 +2,8 @@
 //! payload; the screen asks again for what it shows, under its own permission.
 
 use mingying_db::Db;
+use mingying_events::Recorded;
+use mingying_events::payload::reporting::ReportRejected;
 use mingying_kernel::{EventId, OrderId, OrgId, SharedClock, Timestamp};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -18,8 +20,42 @@ pub struct Change {
     pub subject_id: String,
     /// The order whose case it belongs to.
     pub case_id: Option<String>,
+    /// The listener did it.
+    pub own: bool,
+    /// Where it is meant for one person: whether the listener is that one.
+    pub for_me: Option<bool>,
     #[serde(skip)]
     pub org: Option<OrgId>,
+    #[serde(skip)]
+    pub by: String,
+    /// The user it is meant for.
+    #[serde(skip)]
+    pub to: Option<String>,
+}
+
+impl Change {
+    fn of(event: Recorded) -> Self {
+        let to = event.payload::<ReportRejected>().map(|rejected| rejected.to).filter(|to| !to.is_empty());
+        Self {
+            topic: event.topic,
+            subject_kind: event.subject_kind,
+            subject_id: event.subject_id,
+            case_id: event.case.as_ref().map(OrderId::to_string),
+            own: false,
+            for_me: None,
+            org: Some(event.org),
+            by: event.actor_id,
+            to,
+        }
+    }
+
+    /// As `listener` is told.
+    #[must_use]
+    pub fn told_to(mut self, listener: &str) -> Self {
+        self.own = self.by == listener;
+        self.for_me = self.to.as_deref().map(|to| to == listener);
+        self
+    }
 }
 
 const INTERVAL: Duration = Duration::from_millis(300);
@@ -86,13 +122,7 @@ impl Live {
                 newest = newest.max(event.recorded_at);
                 if seen.insert(event.id, event.recorded_at).is_none() {
                     // Nobody listening is no error.
-                    let _ = self.changes.send(Change {
-                        topic: event.topic,
-                        subject_kind: event.subject_kind,
-                        subject_id: event.subject_id,
-                        case_id: event.case.as_ref().map(OrderId::to_string),
-                        org: Some(event.org),
-                    });
+                    let _ = self.changes.send(Change::of(event));
                 }
             }
             if !full || last == since {
@@ -100,5 +130,46 @@ impl Live {
             }
             since = last;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejected(to: &str) -> Change {
+        Change::of(Recorded {
+            id: EventId::new(),
+            topic: "report.rejected".to_owned(),
+            version: 1,
+            subject_kind: "report".to_owned(),
+            subject_id: "r".to_owned(),
+            case: None,
+            patient: None,
+            org: OrgId::new(),
+            actor_kind: "user".to_owned(),
+            actor_id: "auditor".to_owned(),
+            actor_name: String::new(),
+            source: String::new(),
+            request_id: String::new(),
+            occurred_at: Timestamp::from_micros(0),
+            recorded_at: Timestamp::from_micros(0),
+            payload: format!(r#"{{"report_id":"r","version":2{to}}}"#),
+        })
+    }
+
+    #[test]
+    fn a_rejection_is_meant_for_its_author() {
+        let told = |change: Change, who: &str| {
+            let change = change.told_to(who);
+            (change.own, change.for_me)
+        };
+        let change = rejected(r#","to":"author""#);
+        assert_eq!(told(change.clone(), "author"), (false, Some(true)));
+        assert_eq!(told(change.clone(), "colleague"), (false, Some(false)));
+        assert_eq!(told(change, "auditor"), (true, Some(false)));
+        assert_eq!(told(rejected(""), "colleague"), (false, None), "one that was written without a name");
+        let json = serde_json::to_value(rejected(r#","to":"author""#).told_to("author")).unwrap();
+        assert!(json.get("to").is_none() && json.get("by").is_none(), "nobody is named: {json}");
     }
 }

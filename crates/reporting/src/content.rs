@@ -43,14 +43,10 @@ pub async fn content(
         None => current.clone(),
     };
     let core = report.core();
-    let (order, patient) = {
-        let order = mingying_orders::load_many(db, permit.scope(), &[core.order]).await?;
-        let order = order.into_iter().next().ok_or(ReportError::NotFound)?;
-        let mut tx = db.begin().await?;
-        let patient = mingying_patients::load_in(&mut tx, permit.scope(), core.patient).await?;
-        tx.rollback().await?;
-        (order, patient)
-    };
+    let order = mingying_orders::load_many(db, permit.scope(), &[core.order]).await?;
+    let order = order.into_iter().next().ok_or(ReportError::NotFound)?;
+    let patient = mingying_patients::load_full(db, permit.scope(), &[core.patient]).await?;
+    let patient = patient.into_iter().next().ok_or(ReportError::NotFound)?;
     mingying_access::audit_read(db, permit, "report", &id.to_string()).await?;
     Ok(match chosen {
         Some(version) => {

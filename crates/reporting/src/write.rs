@@ -244,7 +244,9 @@ pub async fn reject(
     let core = report.core();
     store::insert_version(&mut tx, &version).await?;
     store::update(&mut tx, Stage::Rejected, core, rev).await?;
-    record(&mut tx, permit, &about(core), &ReportRejected { report_id: id.to_string(), version: version.n }).await?;
+    let to = core.initial_by.as_ref().map(|author| author.id.clone()).unwrap_or_default();
+    let payload = ReportRejected { report_id: id.to_string(), version: version.n, to };
+    record(&mut tx, permit, &about(core), &payload).await?;
     release_in(&mut tx, order_id, &permit.actor().id).await?;
     tx.commit().await?;
     read::view(db, permit.ctx(), permit.scope(), settings, id).await

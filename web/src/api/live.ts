@@ -30,7 +30,7 @@ function setState(next: LiveState): void {
 }
 
 /** What screens are told after a gap: they cannot know what they missed and load again. */
-const GAP: LiveEvent = { topic: "*", subject_kind: "", subject_id: "", case_id: null };
+const GAP: LiveEvent = { topic: "*", subject_kind: "", subject_id: "", case_id: null, own: false, for_me: null };
 
 function publish(event: LiveEvent): void {
   for (const listener of [...listeners]) listener(event);

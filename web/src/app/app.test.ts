@@ -22,11 +22,15 @@ describe("rail", () => {
 });
 
 describe("notifications", () => {
-  const event = (topic: string, case_id: string | null = null) => ({ topic, subject_kind: "", subject_id: "", case_id });
+  const event = (topic: string, case_id: string | null = null) => ({ topic, subject_kind: "", subject_id: "", case_id, own: false, for_me: null as boolean | null });
   it("tell only people who may act", () => {
     expect(ruleFor(event("study.stored", "o1"), ["reading.read"])?.kind).toBe("study");
     expect(ruleFor(event("study.stored"), ["order.read"])).toBeUndefined();
     expect(ruleFor(event("*"), ["reading.read"])).toBeUndefined();
+    const rejected = event("report.rejected", "o1");
+    expect(ruleFor({ ...rejected, for_me: true }, ["report.draft"])?.kind).toBe("rejected");
+    expect(ruleFor({ ...rejected, for_me: false }, ["report.draft"]), "somebody else's report").toBeUndefined();
+    expect(ruleFor({ ...event("report.initial", "o1"), own: true }, ["report.audit"]), "the own doing").toBeUndefined();
     expect(ruleFor(event("report.initial", "o1"), ["report.audit"])?.href(event("report.initial", "o1"))).toBe("/reading/o1");
     expect(ruleFor(event("delivery.dead"), ["deadletter.read"])?.href(event("delivery.dead"))).toBe("/interfaces/dead-letters");
     expect(ruleFor(event("message.failed"), ["message.read"])?.href(event("message.failed"))).toBe("/interfaces/messages");

@@ -37,7 +37,8 @@ const rules: readonly Rule[] = [
 ];
 
 export function ruleFor(event: LiveEvent, actions: readonly string[]): Rule | undefined {
-  if (event.topic === "*") return undefined;
+  // Nobody needs to be told what they did themselves, or what is meant for somebody else.
+  if (event.topic === "*" || event.own || event.for_me === false) return undefined;
   return rules.find(
     (rule) => actions.includes(rule.action) && rule.topics.some((topic) => event.topic === topic || event.topic.startsWith(`${topic}.`)),
   );

@@ -37,6 +37,9 @@ impl Payload for ReportInitial {
 pub struct ReportRejected {
     pub report_id: String,
     pub version: u32,
+    /// The user whose initial report it was.
+    #[serde(default)]
+    pub to: String,
 }
 impl Payload for ReportRejected {
     const TOPIC: &'static str = "report.rejected";

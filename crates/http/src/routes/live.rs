@@ -29,16 +29,17 @@ async fn listen_live(
     State(app): State<App>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let scope = permit.scope();
+    let listener = permit.actor().id.clone();
     let stop = app.live.stopped();
     let events = BroadcastStream::new(app.live.listen())
-        .filter_map(move |item| async move {
-            match item {
+        .filter_map(move |item| {
+            std::future::ready(match item {
                 Ok(change) if in_scope(scope, &change) => {
-                    Event::default().event("changed").json_data(&change).ok().map(Ok)
+                    Event::default().event("changed").json_data(change.told_to(&listener)).ok().map(Ok)
                 }
                 Ok(_) => None,
                 Err(_) => Some(Ok(Event::default().event("lagged").data("{}"))),
-            }
+            })
         })
         .take_until(stop);
     // The first bytes leave at once: the client sees that the line is open.
