@@ -49,7 +49,7 @@ struct ListedSeries {
 }
 
 /// The images of a series, in the order in which the pixel stream counts them.
-#[derive(Serialize, ToSchema)]
+#[derive(Default, Serialize, ToSchema)]
 struct Manifest {
     /// What all instances have in common.
     shared: ManifestImage,
@@ -132,22 +132,34 @@ impl ManifestImage {
     }
 }
 
-/// Takes what is the same in all out of each.
-fn share(instances: &mut [Map<String, Value>]) -> Map<String, Value> {
-    let mut shared = Map::new();
-    for instance in instances.iter_mut() {
-        instance.retain(|_, value| !value.is_null());
+/// What an image has.
+fn fields(image: &ManifestImage) -> serde_json::Result<Map<String, Value>> {
+    let Value::Object(mut fields) = serde_json::to_value(image)? else { return Ok(Map::new()) };
+    fields.retain(|_, value| !value.is_null());
+    Ok(fields)
+}
+
+/// A `Manifest` of all images. Fields are made anew for the second look at an image instead of being kept: they take
+/// many times its room.
+fn manifest(images: &[ManifestImage]) -> serde_json::Result<Vec<u8>> {
+    let mut shared = images.first().map(fields).transpose()?.unwrap_or_default();
+    for image in images {
+        let own = fields(image)?;
+        shared.retain(|name, value| own.get(name) == Some(value));
     }
-    let Some(first) = instances.first().cloned() else { return shared };
-    for (name, value) in first {
-        if instances.iter().all(|instance| instance.get(&name) == Some(&value)) {
-            for instance in instances.iter_mut() {
-                instance.remove(&name);
-            }
-            shared.insert(name, value);
+    let mut out = br#"{"shared":"#.to_vec();
+    serde_json::to_writer(&mut out, &shared)?;
+    out.extend(br#","instances":["#);
+    for (number, image) in images.iter().enumerate() {
+        let mut own = fields(image)?;
+        own.retain(|name, _| !shared.contains_key(name));
+        if number > 0 {
+            out.push(b',');
         }
+        serde_json::to_writer(&mut out, &own)?;
     }
-    shared
+    out.extend(b"]}");
+    Ok(out)
 }
 
 /// What a manifest is made from: the images, and which of them have a sibling.
@@ -158,21 +170,16 @@ fn fingerprint(form: &str, images: &[InstanceRef]) -> Fingerprint {
 
 /// The text of a `Manifest`.
 async fn text_of(archive: &Archive, images: &[InstanceRef]) -> Result<Packed, ArchiveError> {
-    let unreadable = |_| ArchiveError::Unreadable("manifest");
-    let mut instances = Vec::with_capacity(images.len());
+    const FAILED: ArchiveError = ArchiveError::Unreadable("manifest");
+    let mut found = Vec::with_capacity(images.len());
     for batch in images.chunks(BATCH) {
         let headers = archive.headers(batch).await?;
-        for (image, header) in batch.iter().zip(&headers) {
-            let image = ManifestImage::new(image, ImageFacts::read(header));
-            if let Value::Object(fields) = serde_json::to_value(image).map_err(unreadable)? {
-                instances.push(fields);
-            }
-        }
+        found.extend(
+            batch.iter().zip(&headers).map(|(image, header)| ManifestImage::new(image, ImageFacts::read(header))),
+        );
     }
-    let shared = share(&mut instances);
-    let text =
-        serde_json::to_vec(&serde_json::json!({"shared": shared, "instances": instances})).map_err(unreadable)?;
-    Packed::of(&text).map_err(|_| ArchiveError::Unreadable("manifest"))
+    let work = move || Packed::of(&manifest(&found).map_err(|_| FAILED)?).map_err(|_| FAILED);
+    tokio::task::spawn_blocking(work).await.map_err(|_| FAILED)?
 }
 
 async fn kept_text(archive: &Archive, images: &[InstanceRef]) -> Result<Packed, ArchiveError> {
@@ -254,7 +261,7 @@ async fn read_study_manifest(
         return Err(ApiError::not_found());
     }
     let found = app.archive.instances_of(&permit, &study_uid, None, None).await?;
-    let listed: Vec<String> = series.iter().map(listed).collect();
+    let listed: Vec<String> = series.iter().map(listed).collect::<ApiResult<_>>()?;
     let etag = format!("W/\"{}\"", fingerprint(&format!("{FORM} {}", listed.join(",")), &found));
     if known(&headers, &etag) {
         return Ok(cached(StatusCode::NOT_MODIFIED.into_response(), &etag));
@@ -274,18 +281,21 @@ async fn read_study_manifest(
     Ok(send(pieces, &etag))
 }
 
-/// A `ListedSeries` that is open for its images.
-fn listed(row: &SeriesRow) -> String {
-    let fields = serde_json::json!({
-        "series_uid": row.series_uid,
-        "number": row.number,
-        "modality": row.modality,
-        "description": row.description,
-        "body_part": row.body_part,
-    });
-    let mut text = fields.to_string();
-    text.pop();
-    text
+/// The text of a `ListedSeries` up to its images, which are at hand as text already.
+fn listed(row: &SeriesRow) -> ApiResult<String> {
+    let series = ListedSeries {
+        series_uid: row.series_uid.clone(),
+        number: row.number,
+        modality: row.modality.clone(),
+        description: row.description.clone(),
+        body_part: row.body_part.clone(),
+        images: Manifest::default(),
+    };
+    let unreadable = || ApiError::new(ErrorKind::Internal, "internal");
+    let Ok(Value::Object(mut fields)) = serde_json::to_value(series) else { return Err(unreadable()) };
+    fields.remove("images");
+    let text = Value::Object(fields).to_string();
+    text.strip_suffix('}').map(str::to_owned).ok_or_else(unreadable)
 }
 
 #[cfg(test)]
@@ -293,39 +303,23 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn fields(value: Value) -> Map<String, Value> {
-        value.as_object().unwrap().clone()
-    }
-
     #[test]
     fn only_what_all_have_is_shared() {
-        let mut instances = [
-            fields(json!({"a": 1, "b": 1, "c": [1.0], "d": null, "e": 5})),
-            fields(json!({"a": 1, "b": 2, "c": [1.0], "d": null, "e": null})),
-        ];
-        assert_eq!(share(&mut instances), fields(json!({"a": 1, "c": [1.0]})));
-        assert_eq!(instances, [fields(json!({"b": 1, "e": 5})), fields(json!({"b": 2}))]);
-        assert_eq!(share(&mut []), Map::new());
-    }
-
-    /// The text is put together by hand; it must be what the schema says.
-    #[test]
-    fn a_listed_series_has_the_fields_of_its_type() {
-        let empty = || Manifest { shared: ManifestImage::default(), instances: Vec::new() };
-        let typed = StudyManifest {
-            study_uid: "1.2".to_owned(),
-            series: vec![ListedSeries {
-                series_uid: "1.3".to_owned(),
-                number: Some(1),
-                modality: "CT".to_owned(),
-                description: "a \"b\"".to_owned(),
-                body_part: String::new(),
-                images: empty(),
-            }],
+        let image = |sop_uid: &str, slope| ManifestImage {
+            sop_uid: Some(sop_uid.to_owned()),
+            rows: Some(4),
+            position: Some([0.0, 0.0, 1.0]),
+            slope,
+            ..ManifestImage::default()
         };
-        let typed = serde_json::to_value(typed).unwrap();
-        let mut names: Vec<&String> = typed["series"][0].as_object().unwrap().keys().collect();
-        names.sort();
-        assert_eq!(names, ["body_part", "description", "images", "modality", "number", "series_uid"]);
+        let text = |images: &[ManifestImage]| serde_json::from_slice::<Value>(&manifest(images).unwrap()).unwrap();
+        let common = json!({"rows": 4, "position": [0.0, 0.0, 1.0]});
+        assert_eq!(
+            text(&[image("1.1", Some(2.0)), image("1.2", None)]),
+            json!({"shared": common, "instances": [{"sop_uid": "1.1", "slope": 2.0}, {"sop_uid": "1.2"}]})
+        );
+        let one = json!({"sop_uid": "1.1", "rows": 4, "position": [0.0, 0.0, 1.0]});
+        assert_eq!(text(&[image("1.1", None)]), json!({"shared": one, "instances": [{}]}));
+        assert_eq!(text(&[]), json!({"shared": {}, "instances": []}));
     }
 }
