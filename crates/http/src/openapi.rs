@@ -71,3 +71,23 @@ pub(crate) async fn docs() -> Html<&'static str> {
 pub(crate) async fn docs_script() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("docs.js"))
 }
+
+#[cfg(test)]
+mod tests {
+    /// Clients make their calls from the document: a parameter must stand where the server looks for it.
+    #[test]
+    fn parameters_of_the_path_stand_in_the_path() {
+        let document = serde_json::to_value(super::document()).unwrap();
+        let mut seen = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for operation in item.as_object().unwrap().values() {
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    let name = parameter["name"].as_str().unwrap();
+                    assert_eq!(parameter["in"] == "path", path.contains(&format!("{{{name}}}")), "{path} {name}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 50, "{seen}");
+    }
+}

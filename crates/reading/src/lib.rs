@@ -19,11 +19,13 @@ pub use error::ReadingError;
 pub use link::{link, unlink, unmatched};
 pub use locks::{Lock, holder, holders, lock, release_in, renew_in, unlock};
 pub use match_study::{Matched, match_study};
-pub use model::{How, Page, Prior, ReadingQuery, ReadingRow, Reason, Room, Sort, StudyLink, StudyView, Unmatched, age};
+pub use model::{
+    CaseCount, How, Page, Prior, ReadingQuery, ReadingRow, Reason, Room, Sort, StudyLink, StudyView, Unmatched, age,
+};
 pub use plausible::{Identity, Verdict, compare};
-pub use room::{order_of, orders_of, room, studies_of, study_uids};
+pub use room::{links_of, order_of, orders_of, room, studies_of, study_uids};
 pub use subscriber::MatchStudies;
-pub use worklist::worklist;
+pub use worklist::{count_cases, worklist};
 
 mingying_kernel::action! {
     /// Sees the reading worklist and the reading room.

@@ -55,6 +55,15 @@ pub struct ReadingRow {
     pub locked_by: Option<String>,
 }
 
+/// How many cases of a kind there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseCount {
+    pub state: ExamState,
+    pub modality: String,
+    pub priority: Priority,
+    pub cases: i64,
+}
+
 #[derive(Debug, Clone)]
 pub struct ReadingQuery {
     /// Empty: what waits for a report or an audit.

@@ -61,6 +61,11 @@ pub async fn study_uids(db: &Db, scope: Scope, order: OrderId) -> Result<Vec<Stu
     store::links_of(db, scope, order).await
 }
 
+/// The studies linked to these orders; those of one order in the order in which they were linked.
+pub async fn links_of(db: &Db, scope: Scope, orders: &[OrderId]) -> Result<Vec<StudyLink>, ReadingError> {
+    store::links_of_orders(db, scope, orders).await
+}
+
 /// The order that a study is linked to.
 pub async fn order_of(db: &Db, scope: Scope, study_uid: &str) -> Result<Option<OrderId>, ReadingError> {
     Ok(orders_of(db, scope, &[study_uid.to_owned()]).await?.into_iter().next().map(|link| link.order))

@@ -1,5 +1,5 @@
 use crate::model::Cursor;
-use crate::{How, Lock, Page, ReadingError, ReadingQuery, ReadingRow, Reason, Sort, StudyLink, Unmatched};
+use crate::{CaseCount, How, Lock, Page, ReadingError, ReadingQuery, ReadingRow, Reason, Sort, StudyLink, Unmatched};
 use jiff::civil::Date;
 use mingying_archive::StudyRow;
 use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, Value, params, scope_sql};
@@ -54,6 +54,22 @@ fn list(before: usize, count: usize) -> String {
         let _ = write!(out, "{}${}", if i == 0 { "" } else { ", " }, before + i + 1);
     }
     out
+}
+
+pub(crate) async fn links_of_orders(db: &Db, scope: Scope, orders: &[OrderId]) -> Result<Vec<StudyLink>, ReadingError> {
+    let mut links = Vec::new();
+    for chunk in orders.chunks(200) {
+        let sql = format!(
+            "SELECT {LINK} FROM order_studies s WHERE s.order_id IN ({}) AND {} ORDER BY s.linked_at, s.study_uid",
+            list(0, chunk.len()),
+            scope_sql(scope, "s.org_id")
+        );
+        let values: Vec<Value> = chunk.iter().map(Value::from).collect();
+        for row in db.query(AssertSqlSafe(sql), &values).await? {
+            links.push(link(&row)?);
+        }
+    }
+    Ok(links)
 }
 
 pub(crate) async fn links_of_studies(
@@ -263,29 +279,36 @@ pub(crate) async fn remove_lock(tx: &mut Tx, order: OrderId, user_id: &str) -> R
 const SINCE: &str = "COALESCE(o.imaged_at, o.state_at)";
 const RANK: &str = "CASE o.priority WHEN 'emergency' THEN 0 WHEN 'urgent' THEN 1 ELSE 2 END";
 
-pub(crate) async fn worklist(
-    db: &Db,
-    scope: Scope,
-    now: Timestamp,
-    query: &ReadingQuery,
-    states: &[ExamState],
-) -> Result<Page<ReadingRow>, ReadingError> {
-    let limit = query.limit.unwrap_or(50).clamp(1, 200);
-    let mut values: Vec<Value> = vec![Value::from(now)];
-    let mut bind = |value: Value| {
-        values.push(value);
-        format!("${}", values.len())
-    };
-    let mut conditions = vec![scope_sql(scope, "o.org_id")];
-    let states: Vec<String> = states.iter().map(|state| bind(Value::from(state.as_str()))).collect();
-    conditions.push(format!("o.state IN ({})", states.join(", ")));
-    if let Some(modality) = query.modality.as_deref().filter(|m| !m.is_empty()) {
-        conditions.push(format!("o.modality = {}", bind(Value::from(modality))));
+/// Conditions on orders `o` and their patients `p`, with the values they name.
+struct Conditions {
+    values: Vec<Value>,
+    sql: Vec<String>,
+}
+
+impl Conditions {
+    /// `values` are named already, from `$1` on.
+    fn new(values: Vec<Value>, scope: Scope) -> Self {
+        Self { values, sql: vec![scope_sql(scope, "o.org_id")] }
     }
-    if let Some(priority) = query.priority {
-        conditions.push(format!("o.priority = {}", bind(Value::from(priority.as_str()))));
+
+    fn bind(&mut self, value: Value) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
     }
-    if let Some(text) = query.text.as_deref().map(str::trim).filter(|t| !t.is_empty()) {
+
+    fn states(&mut self, states: &[ExamState]) {
+        let states: Vec<String> = states.iter().map(|state| self.bind(Value::from(state.as_str()))).collect();
+        self.sql.push(format!("o.state IN ({})", states.join(", ")));
+    }
+
+    fn equals(&mut self, column: &str, value: &str) {
+        let value = self.bind(Value::from(value));
+        self.sql.push(format!("{column} = {value}"));
+    }
+
+    /// Names, numbers and identifiers that begin with the text.
+    fn text(&mut self, text: Option<&str>) {
+        let Some(text) = text.map(str::trim).filter(|t| !t.is_empty()) else { return };
         let key = folded(text);
         let ranges = [
             ("o.accession", text.to_uppercase()),
@@ -297,10 +320,61 @@ pub(crate) async fn worklist(
         .map(|(column, from)| {
             // Everything that begins with the text lies below the text followed by the last code point.
             let to = format!("{from}\u{10ffff}");
-            format!("({column} >= {} AND {column} < {})", bind(Value::from(from)), bind(Value::from(to)))
+            format!("({column} >= {} AND {column} < {})", self.bind(Value::from(from)), self.bind(Value::from(to)))
         });
-        conditions.push(format!("({})", ranges.join(" OR ")));
+        self.sql.push(format!("({})", ranges.join(" OR ")));
     }
+
+    fn all(&self) -> String {
+        self.sql.join(" AND ")
+    }
+}
+
+pub(crate) async fn count_cases(
+    db: &Db,
+    scope: Scope,
+    states: &[ExamState],
+    text: Option<&str>,
+) -> Result<Vec<CaseCount>, DbError> {
+    let mut conditions = Conditions::new(Vec::new(), scope);
+    conditions.states(states);
+    conditions.text(text);
+    let sql = format!(
+        "SELECT o.state, o.modality, o.priority, COUNT(*) AS cases FROM orders o \
+         JOIN patients p ON p.id = o.patient_id WHERE {} \
+         GROUP BY o.state, o.modality, o.priority ORDER BY o.state, o.modality, o.priority",
+        conditions.all()
+    );
+    let rows = db.query(AssertSqlSafe(sql), &conditions.values).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(CaseCount {
+                state: word(row, "state", ExamState::parse)?,
+                modality: row.get("modality")?,
+                priority: word(row, "priority", Priority::parse)?,
+                cases: row.get("cases")?,
+            })
+        })
+        .collect()
+}
+
+pub(crate) async fn worklist(
+    db: &Db,
+    scope: Scope,
+    now: Timestamp,
+    query: &ReadingQuery,
+    states: &[ExamState],
+) -> Result<Page<ReadingRow>, ReadingError> {
+    let limit = query.limit.unwrap_or(50).clamp(1, 200);
+    let mut conditions = Conditions::new(vec![Value::from(now)], scope);
+    conditions.states(states);
+    if let Some(modality) = query.modality.as_deref().filter(|m| !m.is_empty()) {
+        conditions.equals("o.modality", modality);
+    }
+    if let Some(priority) = query.priority {
+        conditions.equals("o.priority", priority.as_str());
+    }
+    conditions.text(query.text.as_deref());
     let (rank, order, older) = match query.sort {
         Sort::Waiting => ("0", format!("{SINCE}, o.id"), ">"),
         Sort::Priority => (RANK, format!("{RANK}, {SINCE}, o.id"), ">"),
@@ -308,9 +382,10 @@ pub(crate) async fn worklist(
     };
     if let Some(cursor) = query.cursor.as_deref() {
         let cursor = Cursor::parse(cursor)?;
-        let (r, at, id) =
-            (bind(Value::from(cursor.rank)), bind(Value::from(cursor.at)), bind(Value::from(cursor.order)));
-        conditions.push(format!(
+        let r = conditions.bind(Value::from(cursor.rank));
+        let at = conditions.bind(Value::from(cursor.at));
+        let id = conditions.bind(Value::from(cursor.order));
+        conditions.sql.push(format!(
             "({rank} > {r} OR ({rank} = {r} AND ({SINCE} {older} {at} OR ({SINCE} = {at} AND o.id > {id}))))"
         ));
     }
@@ -326,10 +401,10 @@ pub(crate) async fn worklist(
          COALESCE((SELECT CAST(SUM(s.images) AS BIGINT) FROM order_studies s WHERE s.order_id = o.id), 0) AS images, \
          (SELECT l.user_name FROM reading_locks l WHERE l.order_id = o.id AND l.until > $1) AS locked_by \
          FROM orders o JOIN patients p ON p.id = o.patient_id WHERE {} ORDER BY {order} LIMIT {}",
-        conditions.join(" AND "),
+        conditions.all(),
         limit + 1
     );
-    let rows = db.query(AssertSqlSafe(sql), &values).await?;
+    let rows = db.query(AssertSqlSafe(sql), &conditions.values).await?;
     let more = rows.len() > limit as usize;
     let mut items = Vec::with_capacity(rows.len());
     let mut last = None;

@@ -295,6 +295,19 @@ on_both! {
         assert!(site.rows(&text("'; DROP TABLE orders; --")).await.is_empty());
         let urgent = ReadingQuery { priority: Some(Priority::Urgent), ..ReadingQuery::default() };
         assert_eq!(site.rows(&urgent).await, ["张三"]);
+        let permit = site.person(Role::Radiologist, site.org).permit::<ReadCases>().unwrap();
+        let counts = async |text: Option<&str>| -> Vec<(ExamState, Priority, i64)> {
+            let found = reading::count_cases(&site.db, &permit, text).await.unwrap();
+            assert!(found.iter().all(|count| count.modality == "CT"));
+            found.into_iter().map(|count| (count.state, count.priority, count.cases)).collect()
+        };
+        let imaged = ExamState::Imaged;
+        assert_eq!(
+            counts(None).await,
+            [(imaged, Priority::Emergency, 2), (imaged, Priority::Routine, 1), (imaged, Priority::Urgent, 1)],
+            "who waits for the scanner does not wait for a reader"
+        );
+        assert_eq!(counts(Some("李")).await, [(imaged, Priority::Emergency, 1)]);
         let accepted = ReadingQuery { states: vec![ExamState::Accepted], ..ReadingQuery::default() };
         assert_eq!(site.rows(&accepted).await, ["孙五"]);
 
@@ -315,6 +328,7 @@ on_both! {
         }
         let stranger = site.person(Role::Radiologist, OrgId::new()).permit::<ReadCases>().unwrap();
         assert!(reading::worklist(&site.db, &stranger, &ReadingQuery::default()).await.unwrap().items.is_empty());
+        assert!(reading::count_cases(&site.db, &stranger, None).await.unwrap().is_empty());
     }
 
     async fn the_room_holds_the_case_and_its_priors(db: Db) {

@@ -1417,6 +1417,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/worklist/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many cases are to be read, read again or audited, for the filters of the worklist. */
+        get: operations["count_worklist"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1498,6 +1515,14 @@ export interface components {
             name: string;
             name_en: string;
         };
+        /** @description How many cases of a kind wait. */
+        CaseCount: {
+            /** Format: int64 */
+            cases: number;
+            modality: string;
+            priority: string;
+            state: string;
+        };
         /** @description One thing the centre offers. */
         CatalogueItem: {
             body_part: string;
@@ -1519,6 +1544,10 @@ export interface components {
         Change: {
             /** @description The order whose case it belongs to. */
             case_id?: string | null;
+            /** @description Where it is meant for one person: whether the listener is that one. */
+            for_me?: boolean | null;
+            /** @description The listener did it. */
+            own: boolean;
             subject_id: string;
             subject_kind: string;
             topic: string;
@@ -1850,6 +1879,7 @@ export interface components {
             special: string[];
             /** @description See domain: `ordered`, `accepted`, `scheduled`, `arrived` … */
             state: string;
+            /** @description The study that was linked to it first; the UID that the worklist gives out while there is none. */
             study_uid: string;
             ticket?: string | null;
             /** Format: int64 */
@@ -1901,6 +1931,17 @@ export interface components {
                 /** @description Whether the row is part of the hash chain yet. */
                 sealed: boolean;
                 source: string;
+            }[];
+            next?: string | null;
+        };
+        /** @description A page of a list: `next` is the cursor of the following page. */
+        Page_CaseCount: {
+            items: {
+                /** Format: int64 */
+                cases: number;
+                modality: string;
+                priority: string;
+                state: string;
             }[];
             next?: string | null;
         };
@@ -1959,6 +2000,7 @@ export interface components {
                 special: string[];
                 /** @description See domain: `ordered`, `accepted`, `scheduled`, `arrived` … */
                 state: string;
+                /** @description The study that was linked to it first; the UID that the worklist gives out while there is none. */
                 study_uid: string;
                 ticket?: string | null;
                 /** Format: int64 */
@@ -2638,13 +2680,13 @@ export type $defs = Record<string, never>;
 export interface operations {
     list_appointments: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                device_id: string | null;
+            query?: {
+                device_id?: string;
                 /** @description `YYYY-MM-DD`; today when absent. */
-                date: string | null;
+                date?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -2805,16 +2847,16 @@ export interface operations {
     };
     list_audit: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                object_kind: string | null;
-                object_id: string | null;
-                actor_id: string | null;
-                cursor: string | null;
+            query?: {
+                object_kind?: string;
+                object_id?: string;
+                actor_id?: string;
+                cursor?: string;
                 /** @description At most 500; 100 when absent. */
-                limit: number | null;
+                limit?: number;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -3092,16 +3134,16 @@ export interface operations {
     };
     list_messages: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
+            query?: {
                 /** @description `received`, `done` or `error`. */
-                state: string | null;
+                state?: string;
                 /** @description `in` or `out`. */
-                direction: string | null;
-                limit: number | null;
-                cursor: string | null;
+                direction?: string;
+                limit?: number;
+                cursor?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -3212,22 +3254,22 @@ export interface operations {
     };
     list_orders: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
+            query?: {
                 /** @description Name, pinyin, accession number, placer number or patient identifier. */
-                q: string | null;
+                q?: string;
                 /** @description Comma-separated states. */
-                state: string | null;
-                modality: string | null;
+                state?: string;
+                modality?: string;
                 /** @description Created at or after: an instant, or a day of the facility. */
-                from: string | null;
+                from?: string;
                 /** @description Created before the instant, or on or before the day. */
-                to: string | null;
-                patient_id: string | null;
-                limit: number | null;
-                cursor: string | null;
+                to?: string;
+                patient_id?: string;
+                limit?: number;
+                cursor?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -4120,14 +4162,14 @@ export interface operations {
     };
     search_patients: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
+            query?: {
                 /** @description The beginning of a name, its pinyin or initials, an identifier or a telephone number. */
-                q: string | null;
-                limit: number | null;
-                cursor: string | null;
+                q?: string;
+                limit?: number;
+                cursor?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -4199,15 +4241,15 @@ export interface operations {
     };
     similar_patients: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string | null;
-                birth_date: string | null;
-                sex: string | null;
-                id_card: string | null;
-                phone: string | null;
+            query?: {
+                name?: string;
+                birth_date?: string;
+                sex?: string;
+                id_card?: string;
+                phone?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -4490,12 +4532,12 @@ export interface operations {
     };
     list_quarantine: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                limit: number | null;
-                cursor: string | null;
+            query?: {
+                limit?: number;
+                cursor?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -4579,14 +4621,14 @@ export interface operations {
     };
     list_queue: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                room_id: string | null;
-                device_id: string | null;
+            query?: {
+                room_id?: string;
+                device_id?: string;
                 /** @description Comma-separated states; everybody who is still here when absent. */
-                state: string | null;
+                state?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -5505,16 +5547,16 @@ export interface operations {
     };
     list_slots: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
+            query: {
                 order_id: string;
                 /** @description `YYYY-MM-DD`; today when absent. */
-                from: string | null;
+                from?: string;
                 /** @description 1 to 14; 1 when absent. */
-                days: number | null;
-                device_id: string | null;
+                days?: number;
+                device_id?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -5680,16 +5722,17 @@ export interface operations {
     };
     read_pixels: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                study_uid: string;
-                series_uid: string;
+            query?: {
                 /**
                  * @description The frame that is on screen, counted from 0 through the instances of the manifest; the others follow by their
                  *     distance from it. 0 when absent.
                  */
-                start: number | null;
+                start?: number;
+            };
+            header?: never;
+            path: {
+                study_uid: string;
+                series_uid: string;
             };
             cookie?: never;
         };
@@ -5928,6 +5971,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_ReadingRow"];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    count_worklist: {
+        parameters: {
+            query?: {
+                /** @description As of the worklist. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CaseCount"];
                 };
             };
             /** @description problem+json; clients decide by `code` */

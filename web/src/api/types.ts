@@ -134,6 +134,7 @@ export type ResultReceiver = Schemas["ResultReceiver"];
 export type DeadLetter = Schemas["DeadLetter"];
 export type Echo = Sent<Schemas["Echo"]>;
 export type Peer = Narrow<Schemas["Peer"], { last_echo: Echo | null }>;
+export type CaseCount = Schemas["CaseCount"];
 export type Quarantined = Schemas["Quarantined"];
 
 /** Attributes that an image does not have are left out here. */

@@ -320,6 +320,8 @@ export class TestServer {
         const status: Status = { version: "0.1.0", database: "sqlite", audit: { rows: 1204, sealed: 1203, lag_seconds: 1, intact: true }, blob: { packs: 3, bytes: 1_204_000_000, free_bytes: 80e9 }, deliveries: { pending: 2, dead: 1 }, uptime_seconds: 93_784, demo: true };
         return ok(status);
       }
+      case "GET /worklist/counts":
+        return page([]);
       case "GET /worklist":
       case "GET /unmatched":
         return page([]);

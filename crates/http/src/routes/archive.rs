@@ -54,6 +54,7 @@ struct Quarantined {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct QuarantineQuery {
     limit: Option<u32>,

@@ -32,6 +32,7 @@ struct AuditRow {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct AuditQuery {
     object_kind: Option<String>,
     object_id: Option<String>,

@@ -110,6 +110,7 @@ pub struct Arrive {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct QueueParams {
     #[param(value_type = Option<String>)]

@@ -46,6 +46,7 @@ pub(super) async fn images(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PixelQuery {
     /// The frame that is on screen, counted from 0 through the instances of the manifest; the others follow by their

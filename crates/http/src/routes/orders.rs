@@ -58,6 +58,7 @@ pub struct NewOrder {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct OrderParams {
     /// Name, pinyin, accession number, placer number or patient identifier.

@@ -108,6 +108,7 @@ pub struct UpdatePatient {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct PatientSearch {
     /// The beginning of a name, its pinyin or initials, an identifier or a telephone number.
@@ -117,6 +118,7 @@ pub struct PatientSearch {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct SimilarParams {
     name: Option<String>,

@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_worklist))
+        .routes(routes!(count_worklist))
         .routes(routes!(list_unmatched))
         .routes(routes!(link_study))
         .routes(routes!(unlink_study))
@@ -148,6 +149,41 @@ async fn list_worklist(
         });
     }
     Ok(Json(Page { items, next: page.next }))
+}
+
+/// How many cases of a kind wait.
+#[derive(Serialize, ToSchema)]
+struct CaseCount {
+    state: &'static str,
+    modality: String,
+    priority: &'static str,
+    cases: i64,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct CountQuery {
+    /// As of the worklist.
+    q: Option<String>,
+}
+
+/// How many cases are to be read, read again or audited, for the filters of the worklist.
+#[utoipa::path(get, path = "/worklist/counts", params(CountQuery),
+    responses((status = 200, body = Page<CaseCount>)))]
+async fn count_worklist(
+    Allowed(permit): Allowed<ReadCases>,
+    State(app): State<App>,
+    ApiQuery(query): ApiQuery<CountQuery>,
+) -> ApiResult<Json<Page<CaseCount>>> {
+    let counts = mingying_reading::count_cases(&app.db, &permit, some(query.q).as_deref()).await?;
+    let counts = counts.into_iter().map(|count| CaseCount {
+        state: count.state.as_str(),
+        modality: count.modality,
+        priority: count.priority.as_str(),
+        cases: count.cases,
+    });
+    Ok(Json(Page::whole(counts.collect())))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -74,6 +74,7 @@ impl From<AppointmentRow> for Appointment {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct SlotParams {
     #[param(value_type = String)]
@@ -87,6 +88,7 @@ pub struct SlotParams {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct CalendarParams {
     #[param(value_type = Option<String>)]

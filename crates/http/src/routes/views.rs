@@ -78,6 +78,7 @@ pub struct Order {
     pub reason: String,
     pub modality: String,
     pub items: Vec<OrderItem>,
+    /// The study that was linked to it first; the UID that the worklist gives out while there is none.
     pub study_uid: String,
     pub appointment: Option<OrderAppointment>,
     pub ticket: Option<String>,
@@ -95,6 +96,7 @@ pub async fn orders(app: &App, scope: Scope, found: Vec<mingying_orders::Order>)
     let appointments = mingying_scheduling::appointments_of(&app.db, scope, &ids).await?;
     let tickets = mingying_flow::tickets_of(&app.db, scope, &ids).await?;
     let progress = mingying_exam::progress_of(&app.db, scope, &ids).await?;
+    let links = mingying_reading::links_of(&app.db, scope, &ids).await?;
     Ok(found
         .into_iter()
         .map(|o| {
@@ -110,7 +112,10 @@ pub async fn orders(app: &App, scope: Scope, found: Vec<mingying_orders::Order>)
             // The list is oldest first: the newest ticket counts.
             let ticket = tickets.iter().rev().find(|(id, _)| *id == o.id).map(|(_, ticket)| ticket.clone());
             let images = progress.iter().find(|p| p.order == o.id).map_or(0, |p| p.images);
-            order(o, appointment, ticket, images)
+            // A device that took no worklist has made a UID of its own.
+            let study = links.iter().find(|link| link.order == o.id).map(|link| link.study_uid.clone());
+            let shown = order(o, appointment, ticket, images);
+            Order { study_uid: study.unwrap_or_else(|| shown.study_uid.clone()), ..shown }
         })
         .collect())
 }

@@ -205,3 +205,28 @@ async fn what_cannot_be_indexed_is_seen_and_deleted() {
     assert_eq!(get(&running, &officer, "/api/v1/quarantine").await.1["items"], json!([]));
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_leads_to_the_study_that_is_linked_to_it() {
+    let (_dir, running) = demo().await;
+    let tech = sign_in(&running, "tech", DEMO_PASSWORD).await.ok().unwrap();
+    let order_in = async |state: &str, images: u64| {
+        let (_, list) = get(&running, &tech, &format!("/api/v1/orders?limit=200&state={state}")).await;
+        let orders = list["items"].as_array().unwrap();
+        orders.iter().find(|order| order["images"].as_u64().unwrap() >= images).unwrap().clone()
+    };
+    let (read, free) = (order_in("completed", 1).await, order_in("accepted", 0).await);
+    let text = |order: &Value, name: &str| order[name].as_str().unwrap().to_owned();
+    let study = text(&read, "study_uid");
+    let unlink = Request::delete(format!("/api/v1/orders/{}/studies/{study}", text(&read, "id")))
+        .header(header::COOKIE, &tech.cookie)
+        .header("x-csrf-token", &tech.csrf);
+    assert_eq!(send(&running, unlink.body(Body::empty()).unwrap()).await.status, StatusCode::NO_CONTENT);
+    let link = format!("/api/v1/unmatched/{study}/link");
+    let (status, _) = post(&running, &tech, &link, json!({"order_id": free["id"]}), &tech.csrf).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let (_, linked) = get(&running, &tech, &format!("/api/v1/orders/{}", text(&free, "id"))).await;
+    assert_ne!(text(&free, "study_uid"), study, "what the worklist gave out");
+    assert_eq!(text(&linked, "study_uid"), study, "what is there to be looked at");
+    running.stop().await;
+}

@@ -1,5 +1,5 @@
 import { LockOutlined, ReloadOutlined } from "@ant-design/icons";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Button, Input, Select, Skeleton } from "antd";
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
@@ -16,11 +16,10 @@ import { Failure } from "@/ui/Failure";
 import { PageFrame } from "@/ui/PageFrame";
 import { ExamTag, PriorityTag, StageTag } from "@/ui/Tags";
 import { ageText } from "./age";
-import { worklistQuery, type ListFilter } from "./api";
-import { GROUPS, groupStates, mergeRows, nextRow, waitingOf } from "./rows";
+import { countsQuery, worklistQuery, type ListFilter } from "./api";
+import { casesOf, GROUPS, groupStates, mergeRows, modalitiesOf, nextRow, waitingOf } from "./rows";
 import css from "./Reading.module.css";
 
-const MODALITIES = ["CT", "MR", "DX", "CR", "US", "MG", "XA"] as const;
 const PRIORITIES: readonly Priority[] = ["emergency", "urgent", "routine"];
 const SORTS = ["waiting", "priority", "imaged_at"] as const;
 
@@ -46,7 +45,9 @@ export function ReadingListPage() {
     [search, q],
   );
   const list = useInfiniteQuery(worklistQuery(filter));
-  useLive(["report", "study", "exam", "order", "case", "mpps"], [["reading", "list"]]);
+  useLive(["report", "study", "exam", "order", "case", "mpps"], [["reading", "list"], ["reading", "counts"]]);
+  const counts = useQuery(countsQuery(filter.q)).data;
+  const chosen = { group: search["group"], modality: search["modality"], priority: search["priority"] };
   const live = useLiveState();
   useKeyHelp({
     title: t("list.title"),
@@ -96,19 +97,19 @@ export function ReadingListPage() {
         <Chips
           label={t("filter.group")}
           value={search["group"]}
-          options={Object.keys(GROUPS).map((key) => [key, t(`group.${key}`)])}
+          options={Object.keys(GROUPS).map((key) => [key, t(`group.${key}`), casesOf(counts, { ...chosen, group: key })])}
           onChange={(group) => set({ group })}
         />
         <Chips
           label={t("filter.modality")}
           value={search["modality"]}
-          options={MODALITIES.map((key) => [key, key])}
+          options={modalitiesOf(counts, search["modality"]).map((key) => [key, key, casesOf(counts, { ...chosen, modality: key })])}
           onChange={(modality) => set({ modality })}
         />
         <Chips
           label={t("filter.priority")}
           value={search["priority"]}
-          options={PRIORITIES.map((key) => [key, t(`common:priority.${key}`)])}
+          options={PRIORITIES.map((key) => [key, t(`common:priority.${key}`), casesOf(counts, { ...chosen, priority: key })])}
           onChange={(priority) => set({ priority })}
         />
       </div>
@@ -142,14 +143,15 @@ export function ReadingListPage() {
 interface ChipsProps {
   label: string;
   value: string | undefined;
-  options: readonly (readonly [string, string])[];
+  /** Value, word, and how many cases it would show. */
+  options: readonly (readonly [string, string, number | undefined])[];
   onChange: (value: string | undefined) => void;
 }
 
 function Chips({ label, value, options, onChange }: ChipsProps) {
   return (
     <div className={css.chipGroup} role="group" aria-label={label}>
-      {options.map(([key, text]) => (
+      {options.map(([key, text, count]) => (
         <button
           key={key}
           type="button"
@@ -157,7 +159,8 @@ function Chips({ label, value, options, onChange }: ChipsProps) {
           aria-pressed={value === key}
           onClick={() => onChange(value === key ? undefined : key)}
         >
-          {text}
+          {text}{" "}
+          {count !== undefined && <span className={`${css.chipCount} num`}>{count}</span>}
         </button>
       ))}
     </div>

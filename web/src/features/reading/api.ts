@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, path } from "@/api/client";
-import type { Order, Page, Patient, Reading, ReadingRow, UnmatchedStudy } from "@/api/types";
+import type { CaseCount, Order, Page, Patient, Reading, ReadingRow, UnmatchedStudy } from "@/api/types";
 
 export interface ListFilter {
   state?: string | undefined;
@@ -22,6 +22,15 @@ export const worklistQuery = (filter: ListFilter) =>
       }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
+    staleTime: 5_000,
+  });
+
+/** How many cases wait, by state, modality and priority, of those that the text finds. */
+export const countsQuery = (q: string | undefined) =>
+  queryOptions({
+    queryKey: ["reading", "counts", q ?? ""],
+    queryFn: async ({ signal }) => (await api.get<Page<CaseCount>>("/worklist/counts", { query: { q }, signal })).items,
+    placeholderData: (previous) => previous,
     staleTime: 5_000,
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Order, ReadingRow, UnmatchedStudy } from "@/api/types";
 import { compareStudy, nameSpellings } from "./compare";
-import { groupStates, mergeRows, nextRow, waitingOf } from "./rows";
+import { casesOf, groupStates, mergeRows, modalitiesOf, nextRow, waitingOf } from "./rows";
 
 const row = (id: string, state = "completed"): ReadingRow => ({ order_id: id, state }) as ReadingRow;
 
@@ -45,6 +45,30 @@ describe("waiting time", () => {
     expect(groupStates("audit")).toBe("reported");
     expect(groupStates("nothing")).toBeUndefined();
     expect(groupStates(undefined)).toBeUndefined();
+  });
+});
+
+describe("counts beside the filters", () => {
+  const counts = [
+    { state: "imaged", modality: "CT", priority: "emergency", cases: 2 },
+    { state: "reported", modality: "CT", priority: "routine", cases: 3 },
+    { state: "redo", modality: "MR", priority: "routine", cases: 5 },
+  ];
+  it("hold what a filter would show beside the others", () => {
+    expect(casesOf(counts, {})).toBe(5);
+    expect(casesOf(counts, { group: "todo" })).toBe(7);
+    expect(casesOf(counts, { group: "audit" })).toBe(3);
+    expect(casesOf(counts, { modality: "CT", priority: "emergency" })).toBe(2);
+    expect(casesOf(counts, { group: "todo", modality: "MR" })).toBe(5);
+    expect(casesOf(counts, { modality: "US" })).toBe(0);
+  });
+  it("are absent until they are known, and for what only grows", () => {
+    expect(casesOf(undefined, {})).toBeUndefined();
+    expect(casesOf(counts, { group: "done" })).toBeUndefined();
+  });
+  it("offer every modality that has cases", () => {
+    expect(modalitiesOf([{ state: "imaged", modality: "NM", priority: "routine", cases: 1 }], "RF").slice(-2)).toEqual(["NM", "RF"]);
+    expect(modalitiesOf(undefined, "CT")).toHaveLength(7);
   });
 });
 

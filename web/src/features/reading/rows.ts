@@ -1,4 +1,4 @@
-import type { ReadingRow } from "@/api/types";
+import type { CaseCount, ReadingRow } from "@/api/types";
 
 export interface Merged {
   readonly rows: ReadingRow[];
@@ -60,4 +60,34 @@ export type GroupKey = keyof typeof GROUPS;
 
 export function groupStates(group: string | undefined): string | undefined {
   return group !== undefined && group in GROUPS ? GROUPS[group as GroupKey].join(",") : undefined;
+}
+
+/** What the list shows when no group is chosen. */
+const WAITING: readonly string[] = ["imaged", "completed", "reported"];
+
+export interface Chosen {
+  readonly group?: string | undefined;
+  readonly modality?: string | undefined;
+  readonly priority?: string | undefined;
+}
+
+/**
+ * How many cases a filter would show beside the other filters that are chosen. Undefined while that isn't known, and
+ * for what is done, which is not counted.
+ */
+export function casesOf(counts: readonly CaseCount[] | undefined, chosen: Chosen): number | undefined {
+  if (counts === undefined || chosen.group === "done") return undefined;
+  const group = chosen.group as GroupKey | undefined;
+  const states: readonly string[] = group !== undefined && group in GROUPS ? GROUPS[group] : WAITING;
+  return counts
+    .filter(({ state, modality, priority }) => states.includes(state) && [modality, undefined].includes(chosen.modality) && [priority, undefined].includes(chosen.priority))
+    .reduce((sum, { cases }) => sum + cases, 0);
+}
+
+const MODALITIES = ["CT", "MR", "DX", "CR", "US", "MG", "XA"] as const;
+
+/** The usual modalities, and whatever else has cases. */
+export function modalitiesOf(counts: readonly CaseCount[] | undefined, chosen: string | undefined): string[] {
+  const others = [...(counts ?? []).map(({ modality }) => modality), ...(chosen === undefined ? [] : [chosen])];
+  return [...new Set([...MODALITIES, ...others.sort()])];
 }
