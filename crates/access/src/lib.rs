@@ -12,6 +12,7 @@ mod error;
 mod model;
 mod org;
 mod policy;
+mod recognised;
 mod seal;
 mod second_factor;
 mod secret;
@@ -25,8 +26,8 @@ pub use chain_watch::{ChainCheck, ChainWatch};
 pub use error::AccessError;
 pub use model::{PASSWORD_MIN, SignedIn, User, code_at};
 pub use org::{
-    Campus, Department, DepartmentKind, Org, OrgTree, department, departments, org_tree, put_campus, put_department,
-    put_org,
+    Campus, Department, DepartmentKind, Org, OrgTree, department, departments, org_tree, organizations, put_campus,
+    put_department, put_org,
 };
 pub use policy::{RolePolicy, TABLE, actions_of};
 pub use seal::{AuditLag, ChainBreak, ChainReport, Sealer, audit_lag, verify_chain, verify_from};
@@ -34,8 +35,8 @@ pub use second_factor::Enrolment;
 pub use secret::SecretKey;
 pub use sessions::{NewSession, SignIn};
 pub use store::{collation_is_c, has_demo_users};
-pub use tokens::{Issued, NewToken, TokenInfo, issue_token, revoke_token};
-pub use users::{NewUser, UserChange};
+pub use tokens::{Issued, NewToken, TokenInfo, issue_token};
+pub use users::{NewUser, UserChange, user_names};
 
 use mingying_db::Db;
 use mingying_kernel::{Actor, ActorKind, Ctx, Policy, SharedClock};
@@ -89,12 +90,14 @@ pub struct Access {
     pub(crate) clock: SharedClock,
     pub(crate) key: SecretKey,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) recognised: recognised::Recognised,
     policy: Arc<dyn Policy>,
 }
 
 impl Access {
     pub fn new(db: Db, clock: SharedClock, key: SecretKey, settings: Settings) -> Self {
-        Self { db, clock, key, settings: Arc::new(settings), policy: Arc::new(RolePolicy) }
+        let (settings, recognised) = (Arc::new(settings), recognised::Recognised::default());
+        Self { db, clock, key, settings, recognised, policy: Arc::new(RolePolicy) }
     }
 
     pub fn policy(&self) -> Arc<dyn Policy> {

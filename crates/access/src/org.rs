@@ -62,6 +62,11 @@ pub struct OrgTree {
     pub departments: Vec<Department>,
 }
 
+/// All organizations in scope.
+pub async fn organizations(db: &Db, scope: Scope) -> Result<Vec<Org>, DbError> {
+    store::orgs(db, scope).await
+}
+
 /// Inserts or renames; the id decides.
 pub async fn put_org(tx: &mut Tx, org: &Org) -> Result<(), DbError> {
     store::put_org(tx, org).await

@@ -52,6 +52,7 @@ impl Access {
         store::delete_sessions_of(&mut tx, user, Some(signed_in.session)).await?;
         record(&mut tx, permit, &about_user(permit, user), &FactorEnrolled {}).await?;
         tx.commit().await?;
+        self.recognised.forget_all();
         Ok(())
     }
 
@@ -77,6 +78,7 @@ impl Access {
         store::set_factor(&mut tx, user, None, 0, permit.now()).await?;
         record(&mut tx, permit, &about_user(permit, user), &FactorRemoved {}).await?;
         tx.commit().await?;
+        self.recognised.forget_all();
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
 //! Signing in and out; what a cookie stands for.
 
 use crate::model::{block_after, clean_username, hash_of, step_of_code};
+use crate::recognised::Known;
 use crate::{Access, AccessError, Outcome, SignedIn, User, audit, secret, store};
 use mingying_kernel::{Actor, ActorKind, Ctx, Role, SessionId, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What somebody types to sign in, and where from.
@@ -127,22 +129,30 @@ impl Access {
         Ok(())
     }
 
-    /// What the cookie's token stands for, if it still stands for anything.
-    pub async fn session(&self, token: &str) -> Result<SignedIn, AccessError> {
+    /// What the cookie's token stands for, if it still stands for anything. A session, account or role that was ended
+    /// or changed on this node counts at once, one that was elsewhere within a second.
+    pub async fn session(&self, token: &str) -> Result<Arc<SignedIn>, AccessError> {
         let now = self.clock.now();
         let hash = hash_of("session", token);
+        let before = match self.recognised.find(&hash, now) {
+            Ok(Known::Person(signed_in)) => return Ok(signed_in),
+            Ok(Known::Machine(_)) => return Err(AccessError::NotSignedIn),
+            Err(before) => before,
+        };
         let idle_since = now.minus(self.settings.session_idle);
         let found = store::session(&self.db, &hash, now, idle_since).await?.ok_or(AccessError::NotSignedIn)?;
         if now.since(found.last_seen_at) >= TOUCH {
             store::touch_session(&self.db, found.session, now).await?;
         }
-        Ok(SignedIn {
+        let signed_in = Arc::new(SignedIn {
             session: found.session,
             csrf: secret::csrf_of(token),
             expires_at: found.expires_at,
             must_enrol: self.must_enrol(&found.user),
             user: found.user,
-        })
+        });
+        self.recognised.keep(before, hash, Known::Person(signed_in.clone()), Some(signed_in.expires_at), now);
+        Ok(signed_in)
     }
 
     /// Whether `presented` is this session's CSRF token.
@@ -161,6 +171,7 @@ impl Access {
         let user = ctx.actor().id.clone();
         audit(&mut tx, ctx, "session.sign_out", "user", &user, Outcome::Done, "").await?;
         tx.commit().await?;
+        self.recognised.forget_all();
         Ok(())
     }
 

@@ -2,8 +2,9 @@
 
 use crate::tokens::TokenInfo;
 use crate::{Campus, Department, DepartmentKind, Org, SignedIn, User};
-use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, params, scope_sql};
+use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, Value, params, scope_sql};
 use mingying_kernel::{Role, Scope, SessionId, Timestamp, UserId};
+use std::collections::BTreeMap;
 
 /// Serialises changes that count administrators.
 pub(crate) const USERS_LOCK: i64 = 0x0120_0001;
@@ -96,6 +97,20 @@ pub(crate) async fn user_by_name(db: &Db, username: &str) -> Result<Option<(User
 pub(crate) async fn users(db: &Db, scope: Scope) -> Result<Vec<User>, DbError> {
     let sql = format!("SELECT {USER} FROM users u WHERE {} ORDER BY u.username", scope_sql(scope, "u.org_id"));
     db.query(AssertSqlSafe(sql), params![]).await?.iter().map(user_of).collect()
+}
+
+/// Names by user id, of those ids that are users'.
+pub(crate) async fn user_names(db: &Db, ids: &[String]) -> Result<BTreeMap<String, String>, DbError> {
+    let mut names = BTreeMap::new();
+    for chunk in ids.chunks(200) {
+        let marks = (1..=chunk.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT id, name FROM users WHERE id IN ({marks})");
+        let values: Vec<Value> = chunk.iter().map(Value::from).collect();
+        for row in db.query(AssertSqlSafe(sql), &values).await? {
+            names.insert(row.get("id")?, row.get("name")?);
+        }
+    }
+    Ok(names)
 }
 
 /// Whether the demonstration's users live here.

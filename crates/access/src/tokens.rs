@@ -1,6 +1,7 @@
 //! Bearer tokens of machines and displays. Only the hash is stored; last use is kept to the minute.
 
 use crate::model::{clean_name, hash_of};
+use crate::recognised::Known;
 use crate::users::EVERYBODYS;
 use crate::{Access, AccessError, ManageUsers, ReadUsers, record, secret, store};
 use mingying_db::Tx;
@@ -65,14 +66,6 @@ pub async fn issue_token<A: Action>(tx: &mut Tx, permit: &Permit<A>, new: NewTok
     Ok(Issued { id: info.id, token })
 }
 
-/// Ends every live token of `subject` in the caller's transaction.
-pub async fn revoke_token<A: Action>(tx: &mut Tx, permit: &Permit<A>, subject: &str) -> Result<u64, AccessError> {
-    let ended = store::revoke_tokens(tx, subject, permit.now()).await?;
-    let about = About::new("token", subject, permit.actor().org.unwrap_or(EVERYBODYS));
-    record(tx, permit, &about, &TokenRevoked { count: ended }).await?;
-    Ok(ended)
-}
-
 impl Access {
     /// Makes a token on its own, for the command line.
     pub async fn create_token(&self, permit: &Permit<ManageUsers>, new: NewToken) -> Result<Issued, AccessError> {
@@ -82,10 +75,14 @@ impl Access {
         Ok(issued)
     }
 
+    /// Ends every live token of `subject`; how many there were.
     pub async fn end_tokens(&self, permit: &Permit<ManageUsers>, subject: &str) -> Result<u64, AccessError> {
         let mut tx = self.db.begin().await?;
-        let ended = revoke_token(&mut tx, permit, subject).await?;
+        let ended = store::revoke_tokens(&mut tx, subject, permit.now()).await?;
+        let about = About::new("token", subject, permit.actor().org.unwrap_or(EVERYBODYS));
+        record(&mut tx, permit, &about, &TokenRevoked { count: ended }).await?;
         tx.commit().await?;
+        self.recognised.forget_all();
         if ended == 0 { Err(AccessError::TokenNotFound) } else { Ok(ended) }
     }
 
@@ -93,22 +90,31 @@ impl Access {
         Ok(store::tokens(&self.db).await?)
     }
 
-    /// Who presents this bearer token.
+    /// Who presents this bearer token. One that was ended on this node is refused at once, one that was ended
+    /// elsewhere within a second.
     pub async fn bearer(&self, token: &str) -> Result<Actor, AccessError> {
         let now = self.clock.now();
-        let found = store::token(&self.db, &hash_of("token", token)).await?.ok_or(AccessError::NotSignedIn)?;
+        let hash = hash_of("token", token);
+        let before = match self.recognised.find(&hash, now) {
+            Ok(Known::Machine(actor)) => return Ok(actor),
+            Ok(Known::Person(_)) => return Err(AccessError::NotSignedIn),
+            Err(before) => before,
+        };
+        let found = store::token(&self.db, &hash).await?.ok_or(AccessError::NotSignedIn)?;
         if found.revoked_at.is_some() || found.expires_at.is_some_and(|end| end <= now) {
             return Err(AccessError::NotSignedIn);
         }
         if found.last_used_at.is_none_or(|last| now.since(last) >= TOUCH) {
             store::touch_token(&self.db, &found.id, now).await?;
         }
-        Ok(Actor {
+        let actor = Actor {
             kind: ActorKind::Device,
             id: found.subject,
             name: found.name,
             roles: vec![found.role],
             org: found.org,
-        })
+        };
+        self.recognised.keep(before, hash, Known::Machine(actor.clone()), found.expires_at, now);
+        Ok(actor)
     }
 }

@@ -3,10 +3,11 @@
 use crate::model::{block_after, check_password, clean_name, clean_username, hash_of};
 use crate::sessions::FORGET;
 use crate::{Access, AccessError, ManageUsers, Outcome, ReadUsers, UseOwnSession, User, audit, record, secret, store};
-use mingying_db::DbError;
+use mingying_db::{Db, DbError};
 use mingying_events::About;
 use mingying_events::payload::access::{PasswordChanged, UserChanged, UserCreated};
 use mingying_kernel::{Action, OrgId, Permit, Role, Scope, UserId};
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone)]
 pub struct NewUser {
@@ -35,6 +36,14 @@ pub(crate) fn about_user<A: Action>(permit: &Permit<A>, user: UserId) -> About {
 
 /// The organization of things that belong to the installation as a whole.
 pub(crate) const EVERYBODYS: OrgId = OrgId::from_uuid(uuid::Uuid::nil());
+
+/// The names of the people among these actors, for lists that say who did something.
+pub async fn user_names(db: &Db, ids: &[String]) -> Result<BTreeMap<String, String>, DbError> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    store::user_names(db, &ids).await
+}
 
 fn check_roles(roles: &[Role]) -> Result<Vec<Role>, AccessError> {
     let mut roles = roles.to_vec();
@@ -130,6 +139,7 @@ impl Access {
         };
         record(&mut tx, permit, &about_user(permit, id), &payload).await?;
         tx.commit().await?;
+        self.recognised.forget_all();
         Ok(user)
     }
 
@@ -169,6 +179,7 @@ impl Access {
         store::delete_sessions_of(&mut tx, user.id, Some(signed_in.session)).await?;
         record(&mut tx, permit, &about_user(permit, user.id), &PasswordChanged {}).await?;
         tx.commit().await?;
+        self.recognised.forget_all();
         Ok(())
     }
 

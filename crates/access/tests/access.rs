@@ -3,7 +3,7 @@
 use mingying_access::{
     Access, AccessError, AuditFilter, ChainBreak, ManageUsers, NewSession, NewToken, NewUser, Outcome, ReadAudit,
     ReadUsers, Sealer, SecretKey, Settings, SignIn, UseOwnSession, User, UserChange, audit, audit_denied, audit_lag,
-    audit_read, code_at, issue_token, list_audit, revoke_token, verify_chain,
+    audit_read, code_at, issue_token, list_audit, verify_chain,
 };
 use mingying_db::{Db, params};
 use mingying_kernel::{Actor, ActorKind, Clock, ManualClock, OrgId, Role, Scope, SharedClock};
@@ -280,18 +280,51 @@ on_both! {
         assert!(f.access.bearer(&short.token).await.is_ok());
         f.clock.advance(Duration::from_hours(2));
         assert!(f.access.bearer(&short.token).await.is_err());
-        // A display's key is made and ended in the display's own transaction.
+        // A display's key is made in the display's own transaction.
         let mut tx = f.db.begin().await.unwrap();
         let display = issue_token(&mut tx, &manage, new("display-1", Role::Display, None)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(f.access.bearer(&display.token).await.unwrap().id, "display-1");
-        let mut tx = f.db.begin().await.unwrap();
-        assert_eq!(revoke_token(&mut tx, &manage, "display-1").await.unwrap(), 1);
-        tx.commit().await.unwrap();
+        assert_eq!(f.access.end_tokens(&manage, "display-1").await.unwrap(), 1);
         assert!(f.access.bearer(&display.token).await.is_err());
         f.access.end_tokens(&manage, "HIS").await.unwrap();
         assert!(f.access.bearer(&forever.token).await.is_err());
         assert!(matches!(f.access.end_tokens(&manage, "HIS").await, Err(AccessError::TokenNotFound)));
+    }
+
+    async fn what_ends_here_ends_at_once_and_elsewhere_within_a_second(db: Db) {
+        let here = fixture(db.clone(), false);
+        // Another node on the same database, by the same clock.
+        let key = SecretKey::from_bytes(&[7; 32]).unwrap();
+        let shared: SharedClock = here.clock.clone();
+        let there = Access::new(db, shared, key, here.access.settings().clone());
+        let manage = here.access.system("test").permit::<ManageUsers>().unwrap();
+        let new = NewToken { name: "RIS".into(), subject: "HIS".into(), role: Role::Machine, org: None, expires_at: None };
+        let token = here.access.create_token(&manage, new).await.unwrap().token;
+        let user = here.user("gu.yan", &[Role::Trainee], false).await;
+        let ended = here.try_sign_in("gu.yan", PASSWORD, None).await.unwrap();
+        let disabled = here.try_sign_in("gu.yan", PASSWORD, None).await.unwrap();
+        let known = async |access: &Access| {
+            let [ended, disabled] = [access.session(&ended.token).await, access.session(&disabled.token).await];
+            [access.bearer(&token).await.is_ok(), ended.is_ok(), disabled.is_ok()]
+        };
+        assert_eq!((known(&here.access).await, known(&there).await), ([true; 3], [true; 3]));
+
+        here.access.end_tokens(&manage, "HIS").await.unwrap();
+        assert_eq!(known(&here.access).await, [false, true, true]);
+        let ctx = here.access.ctx_of(&ended.signed_in, "web");
+        here.access.sign_out(&ctx, ended.signed_in.session).await.unwrap();
+        assert_eq!(known(&here.access).await, [false, false, true]);
+        let off = UserChange { active: Some(false), ..Default::default() };
+        here.access.change_user(&manage, user.id, off).await.unwrap();
+        assert_eq!(known(&here.access).await, [false; 3]);
+
+        // The other node still believes what it was told a moment ago, and no longer than that.
+        assert_eq!(known(&there).await, [true; 3]);
+        here.clock.advance(Duration::from_millis(999));
+        assert_eq!(known(&there).await, [true; 3]);
+        here.clock.advance(Duration::from_millis(1));
+        assert_eq!(known(&there).await, [false; 3]);
     }
 
     async fn people_of_another_organization_are_not_found(db: Db) {

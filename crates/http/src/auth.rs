@@ -145,7 +145,7 @@ async fn identify(app: &App, method: &Method, headers: &HeaderMap) -> Result<Ide
         }
     }
     let ctx = app.access.ctx_of(&signed_in, "web");
-    Ok(Identity { ctx, signed_in: Some(Arc::new(signed_in)), checked })
+    Ok(Identity { ctx, signed_in: Some(signed_in), checked })
 }
 
 /// The gate in front of all routes.
