@@ -2,12 +2,13 @@
 //!
 //! A folder of files under a bound, each named by what it was made from ([`Fingerprint`]). Nothing in it can be out of
 //! date, because what has changed has another name; nothing in it is believed that its checksum does not confirm; and
-//! all of it may be deleted at any time, under a running server as well. It is never backed up.
+//! all of it may be deleted at any time, under a running server as well. It is never backed up. What was made from a
+//! study can be told by its name, and goes when images of the study are deleted.
 
 use crate::model::InstanceRef;
 use bytes::{BufMut, Bytes};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,17 +20,36 @@ const MAGIC: &[u8; 4] = b"MYD1";
 const HEAD: usize = 8;
 /// A file may take a third of the folder: one that pushes out most of the others is not worth it.
 const LARGEST: u64 = 3;
-/// Files that a crash left half written carry this suffix.
-const UNFINISHED: &str = ".new";
+/// Files that are being written, or that a crash left half written, end in this.
+const UNFINISHED: &str = "new";
 
-/// What an answer is made from: which instances, in which form. Another form or other instances have another
+/// Tells the studies apart from which something was made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct StudyMark([u8; 8]);
+
+impl StudyMark {
+    fn of(study_uid: &str) -> Self {
+        Self(first(Sha256::digest(study_uid)))
+    }
+}
+
+fn first<const N: usize>(hash: impl IntoIterator<Item = u8>) -> [u8; N] {
+    let mut short = [0; N];
+    short.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    short
+}
+
+/// What an answer is made from: which instances of a study, in which form. Another form or other instances have another
 /// fingerprint; the same have the same in every process. Serves as entity tag and as name of what is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint([u8; 16]);
+pub struct Fingerprint {
+    study: StudyMark,
+    content: [u8; 16],
+}
 
 impl Fingerprint {
     /// `form` names everything else that the answer depends on. Instances never change, so that which ones there are
-    /// is enough.
+    /// is enough. They are of one study.
     pub fn of(form: &str, instances: &[InstanceRef]) -> Self {
         let mut hash = Sha256::new();
         hash.update((form.len() as u64).to_le_bytes());
@@ -38,15 +58,14 @@ impl Fingerprint {
             hash.update(instance.key.to_le_bytes());
             hash.update(&instance.sha256);
         }
-        let mut short = [0; 16];
-        short.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
-        Self(short)
+        let study = StudyMark::of(instances.first().map_or("", |instance| &instance.study_uid));
+        Self { study, content: first(hash.finalize()) }
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.study.0.iter().chain(&self.content).try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -65,6 +84,8 @@ pub struct DerivedStats {
     pub misses: u64,
     /// Bytes of all files.
     pub bytes: u64,
+    /// Their bound; 0 when nothing is kept.
+    pub max_bytes: u64,
 }
 
 /// The folder. Cheap to clone.
@@ -114,6 +135,13 @@ impl Files {
         }
     }
 
+    /// All that were made from a study.
+    fn of_study(&mut self, study: StudyMark) -> Vec<Fingerprint> {
+        let gone: Vec<_> = self.by_name.keys().copied().filter(|name| name.study == study).collect();
+        gone.iter().for_each(|name| self.forget(*name));
+        gone
+    }
+
     /// Those that were not used for longest, until the rest fits.
     fn beyond(&mut self, max_bytes: u64) -> Vec<Fingerprint> {
         let mut gone = Vec::new();
@@ -131,8 +159,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Derived {
-    /// Uses the folder, which is made when it is missing. What is in it already is taken over, beside the caller.
-    pub fn open(dir: Option<PathBuf>, max_bytes: u64) -> Self {
+    /// Uses the folder, which is made when it is missing. What is in it already is taken over, beside the caller; what
+    /// was made from `deleted` studies is removed.
+    pub fn open(dir: Option<PathBuf>, max_bytes: u64, deleted: &[String]) -> Self {
+        let deleted = deleted.iter().map(|uid| StudyMark::of(uid)).collect();
         let made = dir.filter(|dir| match std::fs::create_dir_all(dir) {
             Ok(()) => true,
             Err(error) => {
@@ -152,7 +182,7 @@ impl Derived {
         if let Some(dir) = derived.inner.dir.clone() {
             let inner = derived.inner.clone();
             std::thread::spawn(move || {
-                if let Err(error) = take_over(&inner, &dir) {
+                if let Err(error) = take_over(&inner, &dir, &deleted) {
                     tracing::warn!(%error, "the folder for derived data cannot be read");
                 }
             });
@@ -221,7 +251,7 @@ impl Derived {
             file.put_slice(MAGIC);
             file.put_u32_le(crc32fast::hash(&body));
             file.put_slice(&body);
-            let unfinished = path.with_extension(UNFINISHED.trim_start_matches('.'));
+            let unfinished = path.with_extension(UNFINISHED);
             // Not synced: what a power cut tears is found by its checksum.
             let done = std::fs::write(&unfinished, &file).and_then(|()| std::fs::rename(&unfinished, &path));
             if let Err(error) = done {
@@ -239,11 +269,22 @@ impl Derived {
         let _ = tokio::task::spawn_blocking(write).await;
     }
 
+    /// Removes all that was made from a study.
+    pub async fn forget(&self, study_uid: &str) {
+        let (inner, study) = (self.inner.clone(), StudyMark::of(study_uid));
+        let forget = move || {
+            let gone = lock(&inner.files).of_study(study);
+            remove(&inner, &gone);
+        };
+        let _ = tokio::task::spawn_blocking(forget).await;
+    }
+
     pub fn stats(&self) -> DerivedStats {
         DerivedStats {
             hits: self.inner.hits.load(Ordering::Relaxed),
             misses: self.inner.misses.load(Ordering::Relaxed),
             bytes: lock(&self.inner.files).bytes,
+            max_bytes: if self.inner.dir.is_some() { self.inner.max_bytes } else { 0 },
         }
     }
 }
@@ -286,16 +327,20 @@ fn remove(inner: &Inner, names: &[Fingerprint]) {
 }
 
 /// Counts what an earlier process left, oldest first.
-fn take_over(inner: &Inner, dir: &Path) -> io::Result<()> {
+fn take_over(inner: &Inner, dir: &Path, deleted: &HashSet<StudyMark>) -> io::Result<()> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
-        if name.ends_with(UNFINISHED) {
-            let _ = std::fs::remove_file(entry.path());
-        } else if let (Some(name), Ok(about)) = (parse(name), entry.metadata()) {
-            found.push((about.modified().ok(), name, about.len()));
+        match parse(name) {
+            Some(name) if !deleted.contains(&name.study) => {
+                if let Ok(about) = entry.metadata() {
+                    found.push((about.modified().ok(), name, about.len()));
+                }
+            }
+            // Half written, of a deleted study, or named as an earlier version did.
+            _ => drop(std::fs::remove_file(entry.path())),
         }
     }
     found.sort_unstable();
@@ -317,14 +362,14 @@ fn take_over(inner: &Inner, dir: &Path) -> io::Result<()> {
 }
 
 fn parse(name: &str) -> Option<Fingerprint> {
-    let mut bytes = [0; 16];
-    if name.len() != 32 || !name.is_ascii() {
+    let mut bytes = [0; 24];
+    if name.len() != 48 || !name.is_ascii() {
         return None;
     }
     for (i, byte) in bytes.iter_mut().enumerate() {
         *byte = u8::from_str_radix(name.get(i * 2..i * 2 + 2)?, 16).ok()?;
     }
-    Some(Fingerprint(bytes))
+    Some(Fingerprint { study: StudyMark(first(bytes)), content: first(bytes.into_iter().skip(8)) })
 }
 
 #[cfg(test)]
@@ -332,7 +377,7 @@ mod tests {
     use super::*;
 
     fn name(n: u8) -> Fingerprint {
-        Fingerprint([n; 16])
+        Fingerprint { study: StudyMark([n; 8]), content: [n; 16] }
     }
 
     fn text(len: usize) -> Bytes {
@@ -366,7 +411,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_made_is_found_again_also_by_the_next_process() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || Derived::open(Some(dir.path().join("derived")), 1 << 20);
+        let open = || Derived::open(Some(dir.path().join("derived")), 1 << 20, &[]);
         let derived = open();
         assert!(ask(&derived, 1, 100).await);
         assert!(!ask(&derived, 1, 100).await);
@@ -383,7 +428,7 @@ mod tests {
     #[tokio::test]
     async fn a_damaged_file_is_made_again() {
         let dir = tempfile::tempdir().unwrap();
-        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20);
+        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[]);
         ask(&derived, 1, 100).await;
         let path = dir.path().join(name(1).to_string());
         let whole = std::fs::read(&path).unwrap();
@@ -402,7 +447,7 @@ mod tests {
     #[tokio::test]
     async fn the_bound_holds_and_what_is_used_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let derived = Derived::open(Some(dir.path().to_owned()), 3500);
+        let derived = Derived::open(Some(dir.path().to_owned()), 3500, &[]);
         for n in 1..=3 {
             assert!(ask(&derived, n, 1000).await);
         }
@@ -412,7 +457,7 @@ mod tests {
         assert!(!ask(&derived, 1, 1000).await, "used after the others");
         assert!(ask(&derived, 2, 1000).await, "not used for longest");
         drop(derived);
-        let derived = Derived::open(Some(dir.path().to_owned()), 1500);
+        let derived = Derived::open(Some(dir.path().to_owned()), 1500, &[]);
         while derived.stats().bytes == 0
             || derived.stats().bytes > 1500
             || std::fs::read_dir(dir.path()).unwrap().count() > 1
@@ -422,9 +467,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_made_from_a_deleted_study_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |uid: &str| Fingerprint { study: StudyMark::of(uid), content: [1; 16] };
+        let make = || async { Ok::<_, ()>(text(100)) };
+        let files = || std::fs::read_dir(dir.path()).unwrap().count();
+        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[]);
+        for uid in ["1.2.3", "1.2.4"] {
+            derived.get_or_make(of(uid), || true, make()).await.unwrap();
+        }
+        derived.forget("1.2.3").await;
+        assert_eq!(files(), 1);
+        assert!(dir.path().join(of("1.2.4").to_string()).exists());
+        // Deleted while this process was down; and a file of an earlier version, which nothing would ever find.
+        std::fs::write(dir.path().join("0".repeat(32)), b"x").unwrap();
+        drop(derived);
+        Derived::open(Some(dir.path().to_owned()), 1 << 20, &["1.2.4".to_owned()]);
+        while files() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[tokio::test]
     async fn many_who_ask_at_once_make_it_once() {
         let dir = tempfile::tempdir().unwrap();
-        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20);
+        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[]);
         let made = futures::future::join_all((0..8).map(|_| ask(&derived, 1, 100))).await;
         assert_eq!(made.iter().filter(|made| **made).count(), 1);
         assert!(lock(&derived.inner.making).is_empty());
@@ -441,11 +508,11 @@ mod tests {
     #[tokio::test]
     async fn without_room_or_folder_it_is_made_each_time() {
         let dir = tempfile::tempdir().unwrap();
-        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20);
+        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[]);
         derived.get_or_make(name(1), || false, async { Ok::<_, ()>(text(10)) }).await.unwrap();
         assert!(ask(&derived, 1, 10).await);
         assert!(ask(&derived, 2, 1 << 19).await && ask(&derived, 2, 1 << 19).await, "too large a part of the folder");
-        let derived = Derived::open(None, 1 << 20);
+        let derived = Derived::open(None, 1 << 20, &[]);
         assert!(ask(&derived, 1, 10).await && ask(&derived, 1, 10).await);
     }
 }

@@ -11,11 +11,23 @@ pub enum ArchiveError {
     /// More bytes than the configured bound; nothing is kept.
     #[error("object is too large")]
     TooLarge,
+    /// The organization that would own the object has used up what it may store; nothing is kept.
+    #[error("the organization's bound is reached")]
+    Quota,
     /// A query key whose value is not of its VR, or a cursor that is not ours.
     #[error("invalid query key {key}")]
     InvalidQuery { key: String },
     #[error("not found")]
     NotFound,
+    /// A signed report rests on these images; they are kept as long as it is.
+    #[error("a signed report rests on this study")]
+    Reported,
+    /// Whether they must be kept cannot be told now; nothing was deleted.
+    #[error("it cannot be told whether a report rests on this study")]
+    EvidenceUnknown,
+    /// The time for which the law wants the study kept is not over; it ends on this day.
+    #[error("to be kept until {until}")]
+    Retained { until: jiff::civil::Date },
     /// The object has no such frame, or no pixels.
     #[error("no such frame")]
     NoSuchFrame,
@@ -36,9 +48,11 @@ impl Coded for ArchiveError {
         match self {
             Self::Quarantined { .. } | Self::InvalidQuery { .. } => ErrorKind::Invalid,
             Self::TooLarge => ErrorKind::TooLarge,
+            Self::Quota => ErrorKind::StorageFull,
             Self::NotFound | Self::NoSuchFrame => ErrorKind::NotFound,
+            Self::Reported | Self::Retained { .. } => ErrorKind::Conflict,
             Self::Unreadable(_) => ErrorKind::Internal,
-            Self::Closed => ErrorKind::Unavailable,
+            Self::Closed | Self::EvidenceUnknown => ErrorKind::Unavailable,
             Self::Blob(e) => e.kind(),
             Self::Db(e) => e.kind(),
         }
@@ -48,8 +62,12 @@ impl Coded for ArchiveError {
         match self {
             Self::Quarantined { .. } => "archive.quarantined",
             Self::TooLarge => "archive.too_large",
+            Self::Quota => "archive.quota",
             Self::InvalidQuery { .. } => "archive.query",
             Self::NotFound => "not_found",
+            Self::Reported => "archive.reported",
+            Self::EvidenceUnknown => "archive.evidence",
+            Self::Retained { .. } => "archive.retained",
             Self::NoSuchFrame => "archive.no_frame",
             Self::Unreadable(_) => "archive.unreadable",
             Self::Closed => "archive.closed",
@@ -62,6 +80,7 @@ impl Coded for ArchiveError {
         match self {
             Self::Quarantined { id, reason } => vec![("id", id.to_string()), ("reason", (*reason).to_owned())],
             Self::InvalidQuery { key } => vec![("key", key.clone())],
+            Self::Retained { until } => vec![("until", until.to_string())],
             _ => Vec::new(),
         }
     }

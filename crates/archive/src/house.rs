@@ -1,9 +1,14 @@
 //! What keeps the store in order beside normal work: the background check and compaction, slowly and politely.
 
-use crate::Archive;
 use crate::scrub::Scrubbed;
+use crate::storage::Room;
+use crate::{Archive, ArchiveError, Compacted, store};
+use mingying_kernel::Timestamp;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How often compaction is looked at.
 const COMPACT_EVERY: Duration = Duration::from_hours(1);
@@ -38,6 +43,45 @@ impl Default for Housekeeping {
     }
 }
 
+/// What people asked of whoever keeps house, and what that one remembers.
+#[derive(Default)]
+pub(crate) struct Calls {
+    wake: Notify,
+    compact: AtomicBool,
+    compacting: AtomicBool,
+    /// As it was last told.
+    room: Mutex<Room>,
+}
+
+impl Calls {
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub fn ask_compaction(&self) {
+        self.compact.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub fn room(&self) -> Room {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_room(&self, room: Room) {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = room;
+    }
+}
+
+/// The last look for packs to compact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Compaction {
+    /// One is asked for or under way in this process.
+    pub running: bool,
+    /// `None`: there was none yet.
+    pub ended: Option<Timestamp>,
+    pub done: Compacted,
+}
+
 impl Archive {
     /// Checks and compacts until it is dropped, which it may be at any moment.
     pub async fn keep_house(&self) {
@@ -45,19 +89,42 @@ impl Archive {
         loop {
             match self.scrub().await {
                 Ok(Scrubbed::Bytes(bytes)) => self.pace(bytes).await,
-                Ok(Scrubbed::Idle) => tokio::time::sleep(LOOK_EVERY).await,
+                Ok(Scrubbed::Idle) => self.rest().await,
                 Err(error) => {
                     tracing::warn!(%error, "the background check waits");
-                    tokio::time::sleep(LOOK_EVERY).await;
+                    self.rest().await;
                 }
             }
-            if compacted.elapsed() >= COMPACT_EVERY {
+            if self.calls().compact.swap(false, Ordering::AcqRel) || compacted.elapsed() >= COMPACT_EVERY {
                 compacted = tokio::time::Instant::now();
-                if let Err(error) = self.compact().await {
+                if let Err(error) = self.compact_and_note().await {
                     tracing::warn!(%error, "compaction waits");
                 }
             }
         }
+    }
+
+    /// Until the next look, or until somebody asks for something.
+    async fn rest(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = self.calls().wake.notified() => {}
+        }
+    }
+
+    async fn compact_and_note(&self) -> Result<(), ArchiveError> {
+        self.calls().compacting.store(true, Ordering::Release);
+        let done = self.compact().await;
+        self.calls().compacting.store(false, Ordering::Release);
+        store::note_compaction(self.db(), done?, self.clock().now()).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn last_compaction(&self) -> Result<Compaction, ArchiveError> {
+        let (ended, done) = store::last_compaction(self.db()).await?;
+        let calls = self.calls();
+        let running = calls.compacting.load(Ordering::Acquire) || calls.compact.load(Ordering::Acquire);
+        Ok(Compaction { running, ended, done })
     }
 
     /// Waits as long as reading so many bytes may take, and as long as images arrive.

@@ -1,10 +1,11 @@
 //! An object on its way in: staged while it arrives, described up to its pixels, handed to the committer.
 
 use crate::commit::{Commit, Job};
-use crate::describe::describe;
+use crate::describe::{Described, describe};
 use crate::header::Defect;
 use crate::model::{FileMeta, Ingested, Origin};
 use crate::record::{ObjectMeta, announced};
+use crate::store;
 use crate::{Archive, ArchiveError, StoreStudy};
 use mingying_blob::{Entry, Kind, Staged, Staging};
 use mingying_dicom::part10;
@@ -136,12 +137,17 @@ impl Receiving {
             }
         };
         let ctx = permit.ctx();
+        let owner = self.origin.owner.unwrap_or_else(|| self.archive.owner_for(ctx.actor().org));
+        if let Err(full) = self.archive.take_room(owner.org, staged.len()).await {
+            // What is here already needs no room, and its sender need not try again.
+            return self.archive.known(&staged, &what).await?.ok_or(full);
+        }
         let meta = ObjectMeta {
             v: 1,
             received_at: ctx.now(),
             source: self.origin.source,
             calling_aet: self.origin.calling_aet,
-            owner: self.origin.owner.unwrap_or_else(|| self.archive.owner_for(ctx.actor().org)),
+            owner,
             actor_kind: ctx.actor().kind.as_str().to_owned(),
             actor_id: ctx.actor().id.clone(),
             file,
@@ -159,7 +165,18 @@ impl Receiving {
     }
 }
 
-fn describe_staged(staged: &Staged, file: &FileMeta) -> Result<crate::describe::Described, Defect> {
+impl Archive {
+    /// The object that is here with the same content, if any.
+    async fn known(&self, staged: &Staged, what: &Result<Described, Defect>) -> Result<Option<Ingested>, ArchiveError> {
+        let Ok(described) = what else { return Ok(None) };
+        let mut known = store::known_contents(self.db(), &[&described.sop_uid]).await?;
+        let there = known.remove(&described.sop_uid);
+        let same = there.filter(|(there, served)| there.study_uid == described.study_uid && *served == staged.sha256());
+        Ok(same.map(|(there, _)| there))
+    }
+}
+
+fn describe_staged(staged: &Staged, file: &FileMeta) -> Result<Described, Defect> {
     // The data set of an object whose announced names are no UIDs cannot agree with them.
     if DicomUid::parse_lenient(&file.sop_instance).is_err() {
         return Err(Defect::MissingUid);

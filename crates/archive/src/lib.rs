@@ -29,12 +29,14 @@ mod model;
 mod names;
 mod packed;
 mod query;
+mod quota;
 mod read;
 mod recent;
 mod record;
 mod replay;
 mod scrub;
 mod siblings;
+mod storage;
 mod store;
 mod tell;
 
@@ -43,15 +45,15 @@ pub use backup::{
     BackedUp, BackupError, Keep, Manifest, ManifestFile, Restored, newest_state, restore, states, verify_backup,
 };
 pub use compact::Compacted;
-pub use delete::Target;
+pub use delete::{Evidence, Retention, Target, Unknown};
 pub use derived::{DerivedStats, Fingerprint};
 pub use error::ArchiveError;
-pub use house::Housekeeping;
+pub use house::{Compaction, Housekeeping};
 pub use ingest::Receiving;
 pub use mingying_dicom::PersonName;
 pub use model::{
-    Damaged, Deletion, DeletionState, FileMeta, Ingested, InstanceRef, InstanceRow, Origin, Owner, Page, Quarantined,
-    Reason, SeriesRow, SiblingStats, Stats, StudyRow, Verified,
+    Damaged, Deletion, DeletionFilter, DeletionState, FileMeta, Ingested, InstanceRef, InstanceRow, Origin, Owner,
+    Page, Quarantined, Reason, SeriesRow, SiblingStats, Stats, StudyRow, Verified,
 };
 pub use packed::{Packed, gzip};
 pub use query::{Level, Query};
@@ -59,12 +61,14 @@ pub use read::ReadStats;
 pub use replay::{Replayed, rebuild};
 pub use scrub::{Scrubbed, damage_waiting};
 pub use siblings::{SIBLING_SYNTAX, SiblingSettings, SiblingStep};
+pub use storage::{CheckProgress, OrgUse, Room, Storage};
 
 use commit::Commit;
 use mingying_blob::Blobs;
 use mingying_db::Db;
 use mingying_kernel::{Actor, Ctx, OrgId, Permit, Policy, Scope, SharedClock};
 use query::Cursor;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,6 +84,10 @@ mingying_kernel::action! {
     ManageQuarantine = "quarantine.manage",
     /// Deletes studies, series and instances, and takes that back.
     DeleteStudies = "study.delete",
+    /// Sees how the store is: room, growth, damage, checks.
+    ReadStorage = "storage.read",
+    /// Asks for a check or a compaction.
+    ManageStorage = "storage.manage",
 }
 
 /// How the archive behaves.
@@ -100,6 +108,11 @@ pub struct Settings {
     pub sibling: SiblingSettings,
     /// The background check, healing, compaction.
     pub house: Housekeeping,
+    pub retention: Retention,
+    /// When less than this is free on the disk, bytes, the store warns.
+    pub warning: u64,
+    /// Most that these organizations may store, bytes; others as much as there is room.
+    pub org_bytes: HashMap<OrgId, u64>,
 }
 
 impl Settings {
@@ -114,6 +127,9 @@ impl Settings {
             siblings: None,
             sibling: SiblingSettings::default(),
             house: Housekeeping::default(),
+            retention: Retention::default(),
+            warning: 20 << 30,
+            org_bytes: HashMap::new(),
         }
     }
 }
@@ -142,6 +158,8 @@ struct Inner {
     backups: tokio::sync::Mutex<()>,
     derived: derived::Derived,
     siblings: siblings::Siblings,
+    calls: house::Calls,
+    usage: quota::Usage,
 }
 
 /// The archive's own worker asks for nothing: it writes events of what is replayed.
@@ -162,7 +180,10 @@ impl Archive {
             tracing::info!(records = replayed.records, skipped = replayed.skipped, "packs replayed into the index");
         }
         let (queue, tasks) = commit::start(db.clone(), blobs.clone(), clock.clone(), &settings);
-        let derived = derived::Derived::open(settings.derived.clone(), settings.max_derived);
+        let derived = {
+            let deleted = store::deleted_studies(&db).await?;
+            derived::Derived::open(settings.derived.clone(), settings.max_derived, &deleted)
+        };
         let siblings =
             siblings::Siblings::open(&db, settings.siblings.as_deref(), settings.sibling.clone(), clock.now()).await?;
         let inner = Inner {
@@ -180,6 +201,8 @@ impl Archive {
             backups: tokio::sync::Mutex::new(()),
             derived,
             siblings,
+            calls: house::Calls::default(),
+            usage: quota::Usage::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -285,6 +308,7 @@ impl Archive {
         stats.packs = packs.len() as u64;
         stats.pack_bytes = packs.iter().map(|pack| pack.len).sum();
         stats.free_bytes = self.inner.blobs.free_space()?;
+        stats.room = self.room_at(stats.free_bytes);
         Ok(stats)
     }
 
@@ -345,6 +369,14 @@ impl Archive {
 
     pub(crate) fn recent(&self) -> &recent::RecentSeries {
         &self.inner.recent
+    }
+
+    pub(crate) fn calls(&self) -> &house::Calls {
+        &self.inner.calls
+    }
+
+    pub(crate) fn usage(&self) -> &quota::Usage {
+        &self.inner.usage
     }
 
     pub(crate) fn derived_folder(&self) -> &derived::Derived {

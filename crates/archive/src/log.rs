@@ -351,14 +351,18 @@ async fn revoke(
             items.extend(arrived_again(blobs, place).await?);
         }
         let mut tx = db.begin().await?;
-        let changes = store::index(&mut tx, keys, &items).await?;
+        let mut changes = store::index(&mut tx, keys, &items).await?;
         for item in &items {
             store::forget_deleted(&mut tx, item.place.address).await?;
         }
+        // Neither the study nor its images are new: `instances.restored` tells of all of them at the end.
+        changes.created.clear();
         if !telling.silent {
             let contexts = vec![telling.ctx.clone(); items.len()];
             tell_aside(&mut tx, &items, &contexts, &changes).await?;
-            tell_stored_now(&mut tx, telling.ctx, &items, &changes).await?;
+        }
+        for study in changes.grown.keys() {
+            store::announced(&mut tx, *study).await?;
         }
         tx.commit().await?;
     }

@@ -1,5 +1,6 @@
 //! What the archive takes in and gives out, free of SQL.
 
+use crate::storage::Room;
 use mingying_blob::Location;
 use mingying_dicom::PersonName;
 use mingying_kernel::{OrgId, Timestamp};
@@ -235,9 +236,17 @@ impl DeletionState {
         }
     }
 
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         [Self::Deleted, Self::Restored, Self::Purged].into_iter().find(|state| state.as_str() == text)
     }
+}
+
+/// Which deletions are listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeletionFilter {
+    pub state: Option<DeletionState>,
+    /// Begin of the patient ID or accession number, or the whole Study Instance UID.
+    pub text: String,
 }
 
 /// A study, series or instance that was deleted.
@@ -278,6 +287,7 @@ pub struct Stats {
     pub packs: u64,
     pub pack_bytes: u64,
     pub free_bytes: u64,
+    pub room: Room,
 }
 
 /// How many HTJ2K siblings there are.

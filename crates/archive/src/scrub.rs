@@ -61,15 +61,16 @@ impl Archive {
         // Packs are never added before the newest: those behind the place are done.
         let pack = self.blobs().packs().into_iter().find(|pack| pack.id >= place.pack);
         let Some(pack) = pack else {
-            store::set_scrub_place(self.db(), store::ScrubPlace { ended: Some(now), ..place }).await?;
+            store::set_scrub_place(self.db(), store::ScrubPlace { ended: Some(now), stepped: Some(now), ..place })
+                .await?;
             return Ok(Scrubbed::Idle);
         };
         let at = if pack.id == place.pack { place.at } else { 0 };
         let mut found = Verified::default();
         let next = self.check(pack, at, &mut found).await?;
         let (place, upto) = match next {
-            Some(next) => (store::ScrubPlace { pack: pack.id, at: next, ended: None }, next),
-            None => (store::ScrubPlace { pack: pack.id + 1, at: 0, ended: None }, pack.len),
+            Some(next) => (store::ScrubPlace { pack: pack.id, at: next, ended: None, stepped: Some(now) }, next),
+            None => (store::ScrubPlace { pack: pack.id + 1, at: 0, ended: None, stepped: Some(now) }, pack.len),
         };
         store::set_scrub_place(self.db(), place).await?;
         Ok(Scrubbed::Bytes(upto.saturating_sub(at)))

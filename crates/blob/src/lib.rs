@@ -65,7 +65,7 @@ pub struct Settings {
     pub memory_per_blob: usize,
     /// Bound of all blobs staged in memory together.
     pub memory: usize,
-    /// Publishing is refused when it would leave less than this free on the disk.
+    /// Publishing and spooling are refused when they would leave less than this free on the disk.
     pub reserve: u64,
 }
 
@@ -183,6 +183,11 @@ impl Blobs {
     pub async fn copy_pack(&self, pack: PackInfo, to: &Path, from: u64, before: Sha256) -> Result<[u8; 32], BlobError> {
         let (packs, to) = (self.packs.clone(), to.to_owned());
         blocking(move || packs.copy(pack, &to, from, before)).await
+    }
+
+    /// What stays free on the disk: publishing and spooling are refused when they would leave less.
+    pub fn reserve(&self) -> u64 {
+        self.packs.reserve()
     }
 
     pub fn free_space(&self) -> Result<u64, BlobError> {

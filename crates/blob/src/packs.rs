@@ -112,6 +112,10 @@ impl Packs {
         self.dir.join(format!("{pack:016x}.pack"))
     }
 
+    pub fn reserve(&self) -> u64 {
+        self.reserve
+    }
+
     pub fn free_space(&self) -> Result<u64, BlobError> {
         Ok(self.disk.free_space(&self.dir)?)
     }

@@ -22,6 +22,8 @@ pub(crate) struct Stage {
     spool: PathBuf,
     per_blob: usize,
     memory: usize,
+    /// What stays free on the disk.
+    reserve: u64,
     used: AtomicUsize,
     spare: Mutex<Vec<Vec<u8>>>,
 }
@@ -33,6 +35,7 @@ impl Stage {
             spool,
             per_blob: settings.memory_per_blob,
             memory: settings.memory,
+            reserve: settings.reserve,
             used: AtomicUsize::new(0),
             spare: Mutex::new(Vec::new()),
         }
@@ -58,6 +61,12 @@ impl Stage {
                 spare.push(chunk);
             }
         }
+    }
+
+    /// Blobs on their way in must not take what others need to go on: the database lives on the same disk.
+    fn check_room(&self, more: usize) -> Result<(), BlobError> {
+        let free = self.disk.free_space(&self.spool)?;
+        if free < self.reserve.saturating_add(more as u64) { Err(BlobError::StorageFull) } else { Ok(()) }
     }
 
     /// Opens a spool file and takes its name away at once: it lives as long as its handle.
@@ -173,6 +182,7 @@ impl Staging {
         let written: usize = chunks.iter().map(Vec::len).sum();
         let file = tokio::task::spawn_blocking(move || {
             let done = (|| {
+                stage.check_room(written)?;
                 let file = match file {
                     Some(file) => file,
                     None => stage.spool_file()?,

@@ -191,6 +191,22 @@ async fn a_reserve_is_kept_free() {
 }
 
 #[tokio::test]
+async fn the_reserve_is_kept_free_of_spool_files_too() {
+    let disk = SimDisk::new();
+    let settings = Settings { reserve: 10 << 20, ..small() };
+    let blobs = Blobs::open_on(Arc::new(disk.clone()), Path::new("/data"), settings).unwrap();
+    disk.set_capacity(Some((10 << 20) + (100 << 10)));
+    let mut staging = blobs.stage();
+    assert!(matches!(staging.write(&bytes(1, 1 << 20)).await, Err(BlobError::StorageFull)));
+    drop(staging);
+    assert_eq!(blobs.staged_bytes(), 0);
+    // What stays in memory needs no room yet, and with room the spool takes it again.
+    blobs.stage().write(&bytes(1, 100 << 10)).await.unwrap();
+    disk.set_capacity(Some(20 << 20));
+    blobs.stage().write(&bytes(1, 1 << 20)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_full_disk_while_spooling_is_told_to_the_sender() {
     let disk = SimDisk::new();
     let blobs = open_sim(&disk);

@@ -27,6 +27,8 @@ use tokio::task::JoinSet;
 const IN_FLIGHT: usize = 32;
 /// Objects in one request.
 const MAX_PARTS: usize = 100_000;
+/// When to try again while nothing can be stored: making room takes a person a while.
+const RETRY_SECONDS: &str = "30";
 /// How much of a part is kept until its meta group and study have been read.
 const MAX_HEAD: usize = 1 << 20;
 
@@ -422,5 +424,8 @@ fn answer(base: &Base, study: Option<&str>, results: &[Stored], whole: bool) -> 
     json::write_object(&mut out, &object, None);
     let mut response = (status, Body::from(out)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/dicom+json"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    }
     response
 }

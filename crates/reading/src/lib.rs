@@ -10,6 +10,7 @@ mod locks;
 mod match_study;
 mod model;
 mod plausible;
+mod recount;
 mod room;
 mod store;
 mod subscriber;
@@ -23,6 +24,7 @@ pub use model::{
     CaseCount, How, Page, Prior, ReadingQuery, ReadingRow, Reason, Room, Sort, StudyLink, StudyView, Unmatched, age,
 };
 pub use plausible::{Identity, Verdict, compare};
+pub use recount::recount;
 pub use room::{links_of, order_of, orders_of, room, studies_of, study_uids};
 pub use subscriber::MatchStudies;
 pub use worklist::{count_cases, worklist};

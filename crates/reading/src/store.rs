@@ -3,7 +3,7 @@ use crate::{CaseCount, How, Lock, Page, ReadingError, ReadingQuery, ReadingRow, 
 use jiff::civil::Date;
 use mingying_archive::StudyRow;
 use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, Value, params, scope_sql};
-use mingying_kernel::{OrderId, PatientId, Scope, Timestamp};
+use mingying_kernel::{OrderId, OrgId, PatientId, Scope, Timestamp};
 use mingying_orders::{ExamState, Priority};
 use mingying_patients::{PatientSummary, Sex, folded};
 use std::fmt::Write as _;
@@ -102,7 +102,8 @@ pub(crate) async fn priors_of(
 ) -> Result<Vec<StudyLink>, ReadingError> {
     let sql = format!(
         "SELECT {LINK} FROM order_studies s JOIN orders o ON o.id = s.order_id \
-         WHERE o.patient_id = $1 AND o.id <> $2 AND {} ORDER BY s.linked_at DESC, s.study_uid LIMIT $3",
+         WHERE o.patient_id = $1 AND o.id <> $2 AND s.images > 0 AND {} \
+         ORDER BY s.linked_at DESC, s.study_uid LIMIT $3",
         scope_sql(scope, "o.org_id")
     );
     let rows = db.query(AssertSqlSafe(sql), params![patient, except, limit]).await?;
@@ -173,9 +174,10 @@ pub(crate) async fn put_unmatched(tx: &mut Tx, study: &StudyRow, reason: Reason)
     Ok(known.as_deref() != Some(reason.as_str()))
 }
 
-pub(crate) async fn remove_unmatched(tx: &mut Tx, study_uid: &str) -> Result<(), DbError> {
-    tx.execute("DELETE FROM unmatched_studies WHERE study_uid = $1", params![study_uid]).await?;
-    Ok(())
+/// Whose it was and how many images it had, when it was there.
+pub(crate) async fn remove_unmatched(tx: &mut Tx, study_uid: &str) -> Result<Option<(OrgId, i64)>, DbError> {
+    let sql = "DELETE FROM unmatched_studies WHERE study_uid = $1 RETURNING org_id, images";
+    tx.query_opt(sql, params![study_uid]).await?.map(|row| Ok((row.get("org_id")?, row.get("images")?))).transpose()
 }
 
 pub(crate) async fn list_unmatched(
@@ -279,6 +281,12 @@ pub(crate) async fn remove_lock(tx: &mut Tx, order: OrderId, user_id: &str) -> R
 const SINCE: &str = "COALESCE(o.imaged_at, o.state_at)";
 const RANK: &str = "CASE o.priority WHEN 'emergency' THEN 0 WHEN 'urgent' THEN 1 ELSE 2 END";
 
+/// A case all of whose images were deleted waits for no first report. One without any linked study stays: not every
+/// exam has images here. What is reported already must still be audited or sent back.
+const HAS_SOMETHING_TO_READ: &str = "(o.state NOT IN ('imaged', 'completed') \
+     OR NOT EXISTS (SELECT 1 FROM order_studies s WHERE s.order_id = o.id) \
+     OR EXISTS (SELECT 1 FROM order_studies s WHERE s.order_id = o.id AND s.images > 0))";
+
 /// Conditions on orders `o` and their patients `p`, with the values they name.
 struct Conditions {
     values: Vec<Value>,
@@ -288,7 +296,7 @@ struct Conditions {
 impl Conditions {
     /// `values` are named already, from `$1` on.
     fn new(values: Vec<Value>, scope: Scope) -> Self {
-        Self { values, sql: vec![scope_sql(scope, "o.org_id")] }
+        Self { values, sql: vec![scope_sql(scope, "o.org_id"), HAS_SOMETHING_TO_READ.to_owned()] }
     }
 
     fn bind(&mut self, value: Value) -> String {
@@ -396,8 +404,8 @@ pub(crate) async fn worklist(
          COALESCE((SELECT i.name_en FROM order_items i WHERE i.order_id = o.id ORDER BY i.seq LIMIT 1), '') \
          AS item_name_en, \
          (SELECT COUNT(*) FROM order_items i WHERE i.order_id = o.id) AS items, \
-         (SELECT s.study_uid FROM order_studies s WHERE s.order_id = o.id ORDER BY s.linked_at, s.study_uid LIMIT 1) \
-         AS linked_uid, \
+         (SELECT s.study_uid FROM order_studies s WHERE s.order_id = o.id AND s.images > 0 \
+         ORDER BY s.linked_at, s.study_uid LIMIT 1) AS linked_uid, \
          COALESCE((SELECT CAST(SUM(s.images) AS BIGINT) FROM order_studies s WHERE s.order_id = o.id), 0) AS images, \
          (SELECT l.user_name FROM reading_locks l WHERE l.order_id = o.id AND l.until > $1) AS locked_by \
          FROM orders o JOIN patients p ON p.id = o.patient_id WHERE {} ORDER BY {order} LIMIT {}",

@@ -1,4 +1,4 @@
-use crate::{ReadingError, match_study};
+use crate::{ReadingError, match_study, recount};
 use async_trait::async_trait;
 use mingying_archive::{Archive, ArchiveError};
 use mingying_db::Db;
@@ -6,7 +6,7 @@ use mingying_events::Recorded;
 use mingying_jobs::{Failure, Subscriber};
 use mingying_kernel::Ctx;
 
-/// Matches studies as their images arrive.
+/// Matches studies as their images arrive, and follows when images are deleted or brought back.
 pub struct MatchStudies {
     db: Db,
     archive: Archive,
@@ -27,12 +27,17 @@ impl Subscriber for MatchStudies {
     }
 
     fn topics(&self) -> &'static [&'static str] {
-        &["study.created", "instances.stored"]
+        &["study.created", "instances.stored", "instances.deleted", "instances.restored"]
     }
 
     async fn handle(&self, event: &Recorded) -> Result<(), Failure> {
-        match match_study(&self.db, &self.archive, &self.ctx, &event.subject_id).await {
-            Ok(_) => Ok(()),
+        let study_uid = &event.subject_id;
+        let done = match event.topic.as_str() {
+            "instances.deleted" | "instances.restored" => recount(&self.db, &self.archive, &self.ctx, study_uid).await,
+            _ => match_study(&self.db, &self.archive, &self.ctx, study_uid).await.map(drop),
+        };
+        match done {
+            Ok(()) => Ok(()),
             // The study was deleted meanwhile.
             Err(ReadingError::Archive(ArchiveError::NotFound)) => Ok(()),
             Err(error) => Err(error.into()),

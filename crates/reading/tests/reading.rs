@@ -5,7 +5,7 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use mingying_access::{Org, RolePolicy};
-use mingying_archive::{Archive, Origin, ReadStudies};
+use mingying_archive::{Archive, DeleteStudies, Origin, ReadStudies, Target};
 use mingying_blob::Blobs;
 use mingying_db::Db;
 use mingying_kernel::{Actor, ActorKind, Coded, Ctx, ManualClock, OrderId, OrgId, Role, Scope, SharedClock, UserId};
@@ -267,6 +267,56 @@ on_both! {
         site.archive.close().await;
         assert!(runner.drain().await.unwrap() > 0);
         assert_eq!(reading::order_of(&site.db, Scope::All, "1.2.3.9").await.unwrap(), Some(order.id));
+        assert!(mingying_jobs::list_dead(&site.db, 10).await.unwrap().is_empty());
+    }
+
+    async fn lists_follow_when_images_are_deleted_and_brought_back(db: Db) {
+        let site = Site::new(db).await;
+        let runner = mingying_jobs::Runner::new(site.db.clone(), site.clock.clone(), mingying_jobs::Settings::default())
+            .with(Arc::new(MatchStudies::new(site.db.clone(), site.archive.clone(), site.system())));
+        runner.register().await.unwrap();
+        let order = site.order("张三", "M001", Priority::Routine).await;
+        let accession = order.accession.to_string();
+        for number in 1..=2 {
+            site.send(&images("1.2.3.9", &accession), number).await;
+        }
+        site.send(&images("1.2.3.8", "NOBODY"), 1).await;
+        site.archive.flush().await.unwrap();
+        runner.drain().await.unwrap();
+        site.walk(order.id, &[Step::Image]).await;
+        let shown = async || {
+            let permit = site.person(Role::Radiologist, site.org).permit::<ReadCases>().unwrap();
+            let rows = reading::worklist(&site.db, &permit, &ReadingQuery::default()).await.unwrap().items;
+            (rows.iter().map(|row| row.images).collect::<Vec<_>>(), site.unmatched().await.len())
+        };
+        assert_eq!(shown().await, (vec![2], 1));
+
+        let delete = site.system().permit::<DeleteStudies>().unwrap();
+        let reason = mingying_archive::Reason::Quality;
+        let one = Target::study("1.2.3.9").series("1.2.3.9.1").instance("1.2.3.9.1.2");
+        site.archive.delete(&delete, &one, reason, "").await.unwrap();
+        runner.drain().await.unwrap();
+        assert_eq!(shown().await, (vec![1], 1));
+        let mut deleted = Vec::new();
+        for uid in ["1.2.3.9", "1.2.3.8"] {
+            deleted.push(site.archive.delete(&delete, &Target::study(uid), reason, "").await.unwrap().id);
+        }
+        runner.drain().await.unwrap();
+        assert_eq!(shown().await, (vec![], 0), "nothing without images is offered");
+
+        for id in deleted {
+            site.archive.restore_deleted(&delete, id).await.unwrap();
+        }
+        runner.drain().await.unwrap();
+        assert_eq!(shown().await, (vec![1], 1));
+        let progress = mingying_exam::progress_of(&site.db, Scope::All, &[order.id]).await.unwrap();
+        assert_eq!(progress[0].images, 2, "the exam took two images, whatever became of them");
+        // New images of the same study are told to the exam.
+        site.send(&images("1.2.3.9", &accession), 3).await;
+        site.archive.flush().await.unwrap();
+        runner.drain().await.unwrap();
+        let progress = mingying_exam::progress_of(&site.db, Scope::All, &[order.id]).await.unwrap();
+        assert_eq!((shown().await.0, progress[0].images), (vec![2], 3));
         assert!(mingying_jobs::list_dead(&site.db, 10).await.unwrap().is_empty());
     }
 

@@ -3,7 +3,7 @@
 use super::StudyBrief;
 use super::index::brief;
 use super::{INDEX_LOCK, Keys};
-use crate::model::{Deletion, DeletionState, Reason};
+use crate::model::{Deletion, DeletionFilter, DeletionState, Reason};
 use crate::record::{Address, DeletionMeta, Place};
 use mingying_blob::Location;
 use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, params, scope_sql};
@@ -39,12 +39,6 @@ fn deletion(row: &Row) -> Result<Deletion, DbError> {
 
 fn address(row: &Row) -> Result<Address, DbError> {
     Ok(Address { pack: row.get("pack")?, record: row.get("record_at")? })
-}
-
-/// `NotFound` when the study is not there or not visible.
-pub(crate) async fn visible_study(db: &Db, scope: Scope, study_uid: &str) -> Result<(), DbError> {
-    let sql = format!("SELECT key FROM studies WHERE study_uid = $1 AND {}", scope_sql(scope, "org_id"));
-    db.query_one(AssertSqlSafe(sql), params![study_uid]).await.map(drop)
 }
 
 /// Takes the instances that a tombstone names out of the index. `None` when there are none, or it was done already. The
@@ -231,13 +225,31 @@ pub(crate) async fn settle_deletion(tx: &mut Tx, key: i64, state: &str) -> Resul
 }
 
 /// Deletions, newest first.
-pub(crate) async fn deletions(db: &Db, scope: Scope, limit: u32, after: Option<i64>) -> Result<Vec<Deletion>, DbError> {
+pub(crate) async fn deletions(
+    db: &Db,
+    scope: Scope,
+    filter: &DeletionFilter,
+    limit: u32,
+    after: Option<i64>,
+) -> Result<Vec<Deletion>, DbError> {
     let sql = format!(
-        "SELECT {DELETION} FROM deletions WHERE key < $1 AND {} ORDER BY key DESC LIMIT $2",
+        "SELECT {DELETION} FROM deletions WHERE key < $1 AND {} AND ($3 = '' OR state = $3) \
+         AND ($4 = '' OR study_uid = $4 OR (patient_id >= $4 AND patient_id < $5) \
+         OR (accession >= $4 AND accession < $5)) ORDER BY key DESC LIMIT $2",
         scope_sql(scope, "org_id")
     );
-    let rows = db.query(AssertSqlSafe(sql), params![after.unwrap_or(i64::MAX), limit]).await?;
-    rows.iter().map(deletion).collect()
+    let state = filter.state.map_or("", DeletionState::as_str);
+    let text = filter.text.trim();
+    // Everything that begins with the text lies below the text followed by the last code point.
+    let beyond = format!("{text}\u{10ffff}");
+    let values = params![after.unwrap_or(i64::MAX), limit, state, text, &beyond];
+    db.query(AssertSqlSafe(sql), values).await?.iter().map(deletion).collect()
+}
+
+/// Studies of which something was deleted and not brought back.
+pub(crate) async fn deleted_studies(db: &Db) -> Result<Vec<String>, DbError> {
+    let sql = "SELECT DISTINCT study_uid FROM deletions WHERE state <> 'restored'";
+    db.query(sql, params![]).await?.iter().map(|row| row.get("study_uid")).collect()
 }
 
 /// One deletion and the address of its tombstone.

@@ -1,10 +1,11 @@
 //! Which rows need which bytes, what is damaged, and how far the background check is.
 
+use crate::Compacted;
 use crate::model::Damaged;
 use crate::record::{Address, Place};
 use mingying_blob::{Damage, Location};
 use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, params};
-use mingying_kernel::Timestamp;
+use mingying_kernel::{OrgId, Timestamp};
 use std::collections::{HashMap, HashSet};
 
 /// A row that needs the bytes of a record.
@@ -152,6 +153,13 @@ fn damaged(row: &Row) -> Result<Damaged, DbError> {
     })
 }
 
+/// Damaged places that wait for a sound copy, newest first.
+pub(crate) async fn damages_waiting(db: &Db, limit: u32) -> Result<Vec<Damaged>, DbError> {
+    let sql = "SELECT pack, starts_at, ends_at, what, name, state, found_at, settled_at FROM damages \
+         WHERE state = 'found' ORDER BY found_at DESC, pack DESC, starts_at DESC LIMIT $1";
+    db.query(sql, params![limit]).await?.iter().map(damaged).collect()
+}
+
 /// Damaged places, newest first.
 pub(crate) async fn damages(db: &Db, limit: u32) -> Result<Vec<Damaged>, DbError> {
     let sql = "SELECT pack, starts_at, ends_at, what, name, state, found_at, settled_at FROM damages \
@@ -166,6 +174,8 @@ pub(crate) struct ScrubPlace {
     pub at: u64,
     /// When the last round ended; `None` while one is under way.
     pub ended: Option<Timestamp>,
+    /// When this was written.
+    pub stepped: Option<Timestamp>,
 }
 
 pub(crate) async fn scrub_place(db: &Db) -> Result<ScrubPlace, DbError> {
@@ -176,6 +186,7 @@ pub(crate) async fn scrub_place(db: &Db) -> Result<ScrubPlace, DbError> {
             "scrub_pack" => place.pack = row.get("value")?,
             "scrub_at" => place.at = row.get("value")?,
             "scrub_ended" => place.ended = Some(row.get("value")?),
+            "scrub_stepped" => place.stepped = Some(row.get("value")?),
             _ => {}
         }
     }
@@ -190,6 +201,9 @@ pub(crate) async fn set_scrub_place(db: &Db, place: ScrubPlace) -> Result<(), Db
         Some(ended) => set(&mut tx, "scrub_ended", ended.as_micros()).await?,
         None => drop(tx.execute("DELETE FROM archive_state WHERE name = 'scrub_ended'", params![]).await?),
     }
+    if let Some(stepped) = place.stepped {
+        set(&mut tx, "scrub_stepped", stepped.as_micros()).await?;
+    }
     tx.commit().await
 }
 
@@ -201,4 +215,72 @@ async fn set(tx: &mut Tx, name: &str, value: i64) -> Result<(), DbError> {
     )
     .await?;
     Ok(())
+}
+
+/// What waits for a person or for its time.
+pub(crate) struct Waiting {
+    pub damaged: u64,
+    pub quarantined: u64,
+    pub deletions: u64,
+    pub deleted_bytes: u64,
+}
+
+pub(crate) async fn waiting(db: &Db) -> Result<Waiting, DbError> {
+    let row = db
+        .query_one(
+            "SELECT COUNT(*) AS deletions, COALESCE(CAST(SUM(size) AS BIGINT), 0) AS bytes, \
+             (SELECT COUNT(*) FROM damages WHERE state = 'found') AS damaged, \
+             (SELECT COUNT(*) FROM quarantine WHERE state = 'held') AS quarantined \
+             FROM deletions WHERE state = 'deleted'",
+            params![],
+        )
+        .await?;
+    Ok(Waiting {
+        damaged: row.get("damaged")?,
+        quarantined: row.get("quarantined")?,
+        deletions: row.get("deletions")?,
+        deleted_bytes: row.get("bytes")?,
+    })
+}
+
+/// Bytes of the studies that got their last image since then, and when the first one of all that are here did.
+pub(crate) async fn received_since(db: &Db, since: Timestamp) -> Result<(u64, Option<Timestamp>), DbError> {
+    let row = db
+        .query_one(
+            "SELECT COALESCE(CAST(SUM(size) AS BIGINT), 0) AS bytes, \
+             (SELECT MIN(last_received_at) FROM studies) AS first FROM studies WHERE last_received_at >= $1",
+            params![since],
+        )
+        .await?;
+    Ok((row.get("bytes")?, row.get("first")?))
+}
+
+/// Bytes of all studies of an organization.
+pub(crate) async fn bytes_of(db: &Db, org: OrgId) -> Result<u64, DbError> {
+    let sql = "SELECT COALESCE(CAST(SUM(size) AS BIGINT), 0) AS bytes FROM studies WHERE org_id = $1";
+    db.query_one(sql, params![org]).await?.get("bytes")
+}
+
+pub(crate) async fn note_compaction(db: &Db, done: Compacted, now: Timestamp) -> Result<(), DbError> {
+    let mut tx = db.begin_replayable().await?;
+    set(&mut tx, "compact_ended", now.as_micros()).await?;
+    set(&mut tx, "compact_purged", done.purged as i64).await?;
+    set(&mut tx, "compact_packs", done.packs as i64).await?;
+    set(&mut tx, "compact_freed", done.freed as i64).await?;
+    tx.commit().await
+}
+
+pub(crate) async fn last_compaction(db: &Db) -> Result<(Option<Timestamp>, Compacted), DbError> {
+    let rows = db.query("SELECT name, value FROM archive_state WHERE name LIKE 'compact_%'", params![]).await?;
+    let (mut ended, mut done) = (None, Compacted::default());
+    for row in rows {
+        match row.get::<String>("name")?.as_str() {
+            "compact_ended" => ended = Some(row.get("value")?),
+            "compact_purged" => done.purged = row.get("value")?,
+            "compact_packs" => done.packs = row.get("value")?,
+            "compact_freed" => done.freed = row.get("value")?,
+            _ => {}
+        }
+    }
+    Ok((ended, done))
 }

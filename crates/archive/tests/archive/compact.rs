@@ -3,7 +3,7 @@
 use crate::crash::blobs_on;
 use crate::objects::*;
 use crate::rebuild::everything;
-use mingying_archive::{Archive, ArchiveError, Housekeeping, Reason, Settings, Target, rebuild};
+use mingying_archive::{Archive, ArchiveError, DeletionFilter, Housekeeping, Reason, Settings, Target, rebuild};
 use mingying_blob::sim::SimDisk;
 use mingying_testkit::on_both;
 use std::time::Duration;
@@ -39,7 +39,7 @@ on_both! {
         let stale = bench.archive.instances_of(&bench.read(), "1.2.3.1", None, None).await.unwrap();
         let delete = |s: u32| {
             let (archive, permit) = (bench.archive.clone(), bench.delete());
-            async move { archive.delete(&permit, &Target::study(format!("1.2.3.{s}")), Reason::RetentionExpired, "").await.unwrap() }
+            async move { archive.delete(&permit, &Target::study(format!("1.2.3.{s}")), Reason::Quality, "").await.unwrap() }
         };
         for s in 2..=5 {
             delete(s).await;
@@ -72,7 +72,7 @@ on_both! {
         }
         // Done is done.
         assert_eq!(bench.archive.compact().await.unwrap().packs, 0);
-        let listed = bench.archive.deletions(&bench.delete(), 10, None).await.unwrap();
+        let listed = bench.archive.deletions(&bench.delete(), &DeletionFilter::default(), 10, None).await.unwrap();
         assert!(matches!(bench.archive.restore_deleted(&bench.delete(), listed[4].id).await, Err(ArchiveError::NotFound)));
 
         // A restart, a rebuild, and what was deleted lately comes back.
@@ -84,7 +84,7 @@ on_both! {
         rebuild(&db, &blobs_on(&disk), &bench.ctx, &[org()], &owner).await.unwrap();
         let bench = open_with(db.clone(), blobs_on(&disk), clock.clone(), settings()).await.unwrap();
         assert_eq!(everything(&bench).await, before);
-        let listed = bench.archive.deletions(&bench.delete(), 10, None).await.unwrap();
+        let listed = bench.archive.deletions(&bench.delete(), &DeletionFilter::default(), 10, None).await.unwrap();
         assert_eq!(listed[0].instances, young.instances);
         bench.archive.restore_deleted(&bench.delete(), listed[0].id).await.unwrap();
         let back = bench.archive.instances_of(&bench.read(), "1.2.3.6", None, None).await.unwrap();

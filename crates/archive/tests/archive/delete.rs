@@ -3,11 +3,15 @@
 use crate::crash::{blobs_on, send_mixed};
 use crate::objects::*;
 use crate::rebuild::everything;
-use mingying_archive::{ArchiveError, DeletionState, Reason, Settings, Target, rebuild};
+use mingying_archive::{
+    ArchiveError, DeletionFilter, DeletionState, Evidence, Reason, Settings, Target, Unknown, rebuild,
+};
 use mingying_blob::sim::SimDisk;
 use mingying_db::{Db, params};
 use mingying_kernel::{Coded as _, ErrorKind};
-use mingying_testkit::on_both;
+use mingying_testkit::{clock, on_both};
+use std::sync::Arc;
+use std::time::Duration;
 
 fn sorted(mut rows: Vec<String>) -> Vec<String> {
     rows.sort();
@@ -21,7 +25,65 @@ async fn rebuilt(db: &Db, disk: &SimDisk, bench: Bench) -> Bench {
     open_on(db.clone(), blobs_on(disk)).await.unwrap()
 }
 
+/// A signed report rests on this study and on no other.
+#[derive(Debug)]
+struct Reported(&'static str);
+
+#[async_trait::async_trait]
+impl Evidence for Reported {
+    async fn is_reported(&self, study_uid: &str) -> Result<bool, Unknown> {
+        Ok(study_uid == self.0)
+    }
+}
+
 on_both! {
+    async fn what_the_record_rests_on_is_kept_as_long_as_the_law_says(db: Db) {
+        let (clock, mut settings) = (clock(), Settings::new(org()));
+        settings.retention.years = 15;
+        settings.retention.evidence = Some(Arc::new(Reported("1.2.3.1")));
+        let bench = open_with(db, blobs_on(&SimDisk::new()), clock.clone(), settings).await.unwrap();
+        for study in [1, 2] {
+            bench.send(&slice(study, 1, 1)).await.unwrap();
+        }
+        let delete = async |uid: &str, reason| bench.archive.delete(&bench.delete(), &Target::study(uid), reason, "").await;
+        let refused = delete("1.2.3.1", Reason::Quality).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.code()), (ErrorKind::Conflict, "archive.reported"));
+        let part = Target::study("1.2.3.1").series("1.2.3.1.1").instance("1.2.3.1.1.1");
+        assert!(bench.archive.delete(&bench.delete(), &part, Reason::Quality, "").await.is_err(), "nor a part of it");
+        // Nobody may say that its time is over while it is not, reported or not.
+        for uid in ["1.2.3.1", "1.2.3.2"] {
+            let early = delete(uid, Reason::RetentionExpired).await.unwrap_err();
+            assert_eq!((early.code(), early.params().len()), ("archive.retained", 1), "{uid}");
+        }
+        delete("1.2.3.2", Reason::Quality).await.unwrap();
+        let years = |n: u64| Duration::from_hours(n * 24 * 366);
+        clock.advance(years(16));
+        assert!(delete("1.2.3.1", Reason::PatientSafety).await.is_err(), "it is still what the report rests on");
+        delete("1.2.3.1", Reason::RetentionExpired).await.unwrap();
+    }
+
+    async fn deletions_are_found_by_state_patient_and_accession(db: Db) {
+        let bench = open_on(db, blobs_on(&SimDisk::new())).await.unwrap();
+        send_mixed(&bench).await;
+        for uid in ["1.2.3.1", "1.2.3.2"] {
+            bench.archive.delete(&bench.delete(), &Target::study(uid), Reason::Quality, "").await.unwrap();
+        }
+        let found = async |state, text: &str| {
+            let filter = DeletionFilter { state, text: text.to_owned() };
+            let found = bench.archive.deletions(&bench.delete(), &filter, 10, None).await.unwrap();
+            found.into_iter().map(|deletion| deletion.study_uid).collect::<Vec<_>>()
+        };
+        assert_eq!(found(None, "").await, ["1.2.3.2", "1.2.3.1"], "newest first");
+        let first = &bench.archive.deletions(&bench.delete(), &DeletionFilter::default(), 10, None).await.unwrap()[1];
+        assert_eq!(found(None, "ACC1").await, ["1.2.3.1"]);
+        assert_eq!(found(None, "1.2.3.2").await, ["1.2.3.2"]);
+        assert!(found(None, &first.patient_id).await.contains(&first.study_uid));
+        assert!(found(None, "%").await.is_empty() && found(Some(DeletionState::Purged), "").await.is_empty());
+        bench.archive.restore_deleted(&bench.delete(), first.id).await.unwrap();
+        assert_eq!(found(Some(DeletionState::Restored), "").await, ["1.2.3.1"]);
+        assert_eq!(found(Some(DeletionState::Deleted), "").await, ["1.2.3.2"]);
+    }
+
     async fn a_deleted_study_is_gone_from_every_answer_and_comes_back_whole(db: Db) {
         let disk = SimDisk::new();
         let bench = open_on(db.clone(), blobs_on(&disk)).await.unwrap();
@@ -56,11 +118,17 @@ on_both! {
         assert_eq!(bench.count(told).await, 1);
         assert!(bench.archive.verify().await.unwrap().intact());
 
-        let listed = bench.archive.deletions(&bench.delete(), 10, None).await.unwrap();
+        let listed = bench.archive.deletions(&bench.delete(), &DeletionFilter::default(), 10, None).await.unwrap();
         assert_eq!((listed.len(), &*listed[0].note, listed[0].reason), (1, "wrong patient", Reason::PatientSafety));
         assert_eq!(listed[0].actor_id, gone.actor_id, "who did it is in the log");
+        let new = "SELECT COUNT(*) FROM events WHERE topic IN ('study.created', 'instances.stored')";
+        let told_as_new = bench.count(new).await;
         let back = bench.archive.restore_deleted(&bench.delete(), listed[0].id).await.unwrap();
         assert_eq!(back.state, DeletionState::Restored);
+        bench.archive.flush().await.unwrap();
+        assert_eq!(bench.count(new).await, told_as_new, "what comes back is not new");
+        assert_eq!(bench.count("SELECT COUNT(*) FROM events WHERE topic = 'instances.restored'").await, 1);
+        assert_eq!(bench.count("SELECT COUNT(*) FROM studies WHERE announced <> instance_count").await, 0);
         assert_eq!(sorted(everything(&bench).await), sorted(before));
         assert!(bench.archive.restore_deleted(&bench.delete(), listed[0].id).await.is_err(), "once");
         let restored = everything(&bench).await;
@@ -95,7 +163,7 @@ on_both! {
         let mut other = slice(1, 1, 2);
         put(&mut other.object, dicom_dictionary_std::tags::PIXEL_DATA, dicom_core::VR::OW, pixels(900, 64));
         assert!(!bench.send(&other).await.unwrap().conflicting);
-        let listed = bench.archive.deletions(&bench.delete(), 10, None).await.unwrap();
+        let listed = bench.archive.deletions(&bench.delete(), &DeletionFilter::default(), 10, None).await.unwrap();
         bench.archive.restore_deleted(&bench.delete(), listed[1].id).await.unwrap();
         let served = bench.archive.instances_of(&bench.read(), "1.2.3.1", None, Some("1.2.3.1.1.2")).await.unwrap();
         assert_eq!(bench.archive.read(&served[0], served[0].head_len as u64, u64::MAX).await.unwrap(), other.bytes(EXPLICIT));

@@ -15,3 +15,4 @@ mod scale;
 mod scrub;
 mod siblings;
 mod soak;
+mod storage;

@@ -9,7 +9,7 @@ use crate::crash::blobs_on;
 use crate::objects::*;
 use crate::rebuild::everything;
 use futures::StreamExt as _;
-use mingying_archive::{ArchiveError, Reason, Settings, Target, rebuild};
+use mingying_archive::{ArchiveError, DeletionFilter, Reason, Settings, Target, rebuild};
 use mingying_blob::sim::SimDisk;
 use mingying_db::{Db, params};
 use mingying_kernel::{Coded as _, ErrorKind, ManualClock};
@@ -219,7 +219,7 @@ impl Run {
     }
 
     async fn restore(&mut self, bench: &Bench) {
-        let listed = bench.archive.deletions(&bench.delete(), 100, None).await.unwrap();
+        let listed = bench.archive.deletions(&bench.delete(), &DeletionFilter::default(), 100, None).await.unwrap();
         let n = self.dice.roll(listed.len() as u64) as usize;
         let Some(deletion) = listed.get(n) else { return };
         let study: u32 = deletion.study_uid.rsplit('.').next().unwrap().parse().unwrap();

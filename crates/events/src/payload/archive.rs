@@ -121,7 +121,7 @@ impl Payload for InstancesDeleted {
     const TOPIC: &'static str = "instances.deleted";
 }
 
-/// A deletion was taken back. What came back is told of as stored, too.
+/// A deletion was taken back. What came back is not told of as stored: it is not new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstancesRestored {
     pub study_uid: String,
@@ -130,6 +130,28 @@ pub struct InstancesRestored {
 
 impl Payload for InstancesRestored {
     const TOPIC: &'static str = "instances.restored";
+}
+
+/// The disk has little room, or none, for more images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageShort {
+    /// Images are refused until there is room.
+    pub full: bool,
+    pub free_bytes: u64,
+}
+
+impl Payload for StorageShort {
+    const TOPIC: &'static str = "storage.short";
+}
+
+/// The disk has room again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageEnough {
+    pub free_bytes: u64,
+}
+
+impl Payload for StorageEnough {
+    const TOPIC: &'static str = "storage.enough";
 }
 
 /// The time in which a deletion could be taken back is over.

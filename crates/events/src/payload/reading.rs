@@ -23,6 +23,18 @@ impl Payload for StudyUnlinked {
     const TOPIC: &'static str = "study.unlinked";
 }
 
+/// Images of a study were deleted or brought back: lists show it with another number, or no longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudyRecounted {
+    pub study_uid: String,
+    pub before: i64,
+    /// Images of the study now.
+    pub images: i64,
+}
+impl Payload for StudyRecounted {
+    const TOPIC: &'static str = "study.recounted";
+}
+
 /// A study waits for a person to link it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudyUnmatched {
