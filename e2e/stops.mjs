@@ -6,8 +6,8 @@ import { connect } from "node:net";
 
 const say = { timeout: 8000 };
 const words = {
-  zh: { book: "预约", move: "改约", arrive: "报到", versions: "版本", share: "患者链接", start: /开始写报告|继续/, images: "影像", report: "报告", case: "病例", register: /登记新患者|新患者/, link: "关联" },
-  en: { book: "Book", move: "Move", arrive: "Check in", versions: "Versions", share: "Patient link", start: /Start the report|Continue/, images: "Images", report: "Report", case: "Case", register: /Register/, link: "Link" },
+  zh: { book: "预约", move: "改约", arrive: "报到", versions: "版本", share: "患者链接", start: /开始写报告|继续/, more: "检查的更多操作", images: "影像", report: "报告", case: "病例", register: /登记新患者|新患者/, link: "关联" },
+  en: { book: "Book", move: "Move", arrive: "Check in", versions: "Versions", share: "Patient link", start: /Start the report|Continue/, more: "More about this study", images: "Images", report: "Report", case: "Case", register: /Register/, link: "Link" },
 };
 
 /** An order in a state, as somebody who may list orders sees it; the first one that fits. */
@@ -90,6 +90,13 @@ export async function mishaps({ base, token, hl7, as }) {
     socket.on("data", () => (socket.end(), resolve()));
     socket.on("error", reject);
   });
+}
+
+/** A study that no other stop opens is deleted once, so that the list has something to show. */
+async function deleted({ as, memory }) {
+  if (memory.deleted) return;
+  const row = (await as("head")("/worklist?state=imaged,completed&limit=200")).items.filter(withImages).at(-1);
+  memory.deleted = await as("head")("/deletions", "POST", { study_uid: row.study_uid, reason: "incorrect_worklist_entry", note: "选错了患者条目，已用正确条目重新发送" });
 }
 
 const tabs = (base, role, names) => names.map((name) => ({ name: `${base.slice(1)}-${name}`, role, path: `${base}/${name}` }));
@@ -212,6 +219,18 @@ export const stops = [
     act: async ({ page }) => { await page.locator("tbody tr").first().click(say); await page.waitForTimeout(800); },
   },
   ...tabs("/admin", "admin", ["status", "users", "displays"]),
+  ...tabs("/admin", "engineer", ["storage"]),
+  { name: "admin-deletions", role: "admin", path: async (tools) => { await deleted(tools); return "/admin/deletions"; } },
+  { name: "admin-deletions-none", role: "admin", path: "/admin/deletions?q=zzzzzz&show=all" },
+  {
+    name: "viewer-delete", role: "head", path: async (tools) => `/viewer?study=${(await orderIn(tools, "completed", withImages)).study_uid}`,
+    act: async ({ page, language }) => {
+      await page.getByRole("button", { name: words[language].more }).click(say);
+      await page.getByRole("menuitem").first().click(say);
+      await page.getByRole("dialog").waitFor(say);
+      await page.waitForTimeout(600);
+    },
+  },
   {
     name: "admin-user", role: "admin", path: "/admin/users",
     act: async ({ page }) => { await page.locator("tbody tr").first().click(say); await page.waitForTimeout(600); },

@@ -61,7 +61,11 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("study.store", &[Tech, Machine]),
     ("study.link", &[Tech, Radiologist, Senior, Qc, Head]),
     ("quarantine.manage", &[Admin, Qc, Head]),
-    ("study.delete", &[Qc, Head]),
+    // Nobody who reads or reports deletes what was read. The administrator, who answers for retention and finds what was
+    // deleted by number, has no access to the images themselves.
+    ("study.delete", &[Admin, Qc, Head]),
+    ("storage.read", &[Admin, Engineer]),
+    ("storage.manage", &[Admin, Engineer]),
     ("reading.read", &[Trainee, Radiologist, Senior, Expert, Qc, Head]),
     // The registrar hands out printed reports.
     ("report.read", &[Registrar, Trainee, Radiologist, Senior, Expert, Clinician, Qc, Head]),

@@ -4,6 +4,7 @@ use crate::App;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use mingying_archive::{ReadStorage, Storage};
 
 /// The process runs.
 pub(crate) async fn live() -> &'static str {
@@ -52,7 +53,39 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
             count as f64,
         );
     }
+    match app.access.system("metrics").permit::<ReadStorage>() {
+        Ok(permit) => match app.archive.storage(&permit).await {
+            Ok(storage) => storage_gauges(&app, &storage),
+            Err(error) => tracing::warn!(%error, "the state of the store is not readable"),
+        },
+        Err(error) => tracing::error!(%error, "the state of the store is not readable"),
+    }
     let uptime = app.clock.now().since(app.settings.started_at).as_secs_f64();
     app.metrics.set("mingying_uptime_seconds", "Time since start.", uptime);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
+}
+
+fn storage_gauges(app: &App, storage: &Storage) {
+    let share = if storage.check.total == 0 { 1.0 } else { storage.check.done as f64 / storage.check.total as f64 };
+    let ended = storage.check.ended.map_or(0.0, |at| at.as_micros() as f64 / 1e6);
+    for (name, help, value) in [
+        ("mingying_storage_packs", "Pack files.", storage.packs as f64),
+        ("mingying_storage_pack_bytes", "Size of all pack files.", storage.pack_bytes as f64),
+        ("mingying_storage_free_bytes", "Free on the disk of the packs.", storage.free_bytes as f64),
+        (
+            "mingying_storage_reserve_bytes",
+            "Images are refused when less would stay free.",
+            storage.reserve_bytes as f64,
+        ),
+        ("mingying_storage_warning_bytes", "The store warns when less is free.", storage.warning_bytes as f64),
+        ("mingying_storage_received_bytes_per_day", "Mean of the last seven days.", storage.bytes_per_day as f64),
+        ("mingying_storage_damaged_places", "Damaged places that wait for a sound copy.", storage.damaged as f64),
+        ("mingying_storage_quarantined_objects", "Objects that wait in quarantine.", storage.quarantined as f64),
+        ("mingying_storage_deletions", "Deletions that can still be taken back.", storage.deletions as f64),
+        ("mingying_storage_deleted_bytes", "Bytes of what can still be brought back.", storage.deleted_bytes as f64),
+        ("mingying_storage_check_ratio", "How much of the packs the background check has read in its round.", share),
+        ("mingying_storage_check_ended_seconds", "When its last round ended, Unix time; 0 while one runs.", ended),
+    ] {
+        app.metrics.set(name, help, value);
+    }
 }

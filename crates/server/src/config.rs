@@ -2,6 +2,7 @@
 
 use crate::ServerError;
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,13 @@ impl Default for SignIn {
 pub struct Images {
     /// Bytes; storing is refused when it would leave less than this free.
     pub disk_reserve: u64,
+    /// Bytes; when less than this is free, the storage page and a notice to engineers say so.
+    pub disk_warning: u64,
+    /// Most that organizations may store, bytes by organization id; those not named as much as there is room.
+    pub organization_bytes: HashMap<mingying_kernel::OrgId, u64>,
+    /// Years from the exam for which a study must be kept: only then it may be deleted because its time is over, and
+    /// only so when a signed report rests on it.
+    pub retention_years: u16,
     /// Most that texts and pictures made from images may take, bytes; they can be made again at any time. 0 keeps none.
     pub derived_size: u64,
     /// Most that compressed copies of images (HTJ2K, for the viewer and for DICOMweb) may take, bytes; they can be made
@@ -91,6 +99,9 @@ impl Default for Images {
     fn default() -> Self {
         Self {
             disk_reserve: 1 << 30,
+            disk_warning: 20 << 30,
+            organization_bytes: HashMap::new(),
+            retention_years: 30,
             derived_size: 2 << 30,
             sibling_size: 64 << 30,
             sibling_after: 30,

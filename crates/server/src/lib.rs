@@ -10,6 +10,7 @@ mod control;
 mod demo;
 mod error;
 mod images;
+mod keep;
 mod listen;
 mod setup;
 mod tls;

@@ -1,5 +1,6 @@
 //! What every subcommand needs of an installation: the folder, its database, its key, its organization.
 
+use crate::keep::SignedReports;
 use crate::tls::write_private;
 use crate::{Config, ServerError};
 use mingying_access::{Access, Campus, Department, DepartmentKind, Org, SecretKey, Settings};
@@ -122,6 +123,10 @@ impl Place {
         settings.house.rate = config.images.check_rate;
         settings.house.scrub_every = days(config.images.check_every_days);
         settings.house.keep_deleted = days(config.images.keep_deleted_days);
+        settings.retention.years = config.images.retention_years;
+        settings.retention.evidence = Some(Arc::new(SignedReports { db: self.db.clone() }));
+        settings.warning = config.images.disk_warning.max(config.images.disk_reserve);
+        settings.org_bytes.clone_from(&config.images.organization_bytes);
         settings.derived = (config.images.derived_size > 0).then(|| self.data_dir.join("derived"));
         settings.max_derived = config.images.derived_size;
         settings.siblings = Some(self.data_dir.join("siblings"));

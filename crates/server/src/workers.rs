@@ -15,6 +15,7 @@ use mingying_scheduling::BookAppointment;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +64,7 @@ pub(crate) fn start(
     tasks.spawn(spare_siblings(app.clone(), cancel.clone()));
     let backups = crate::backups::Backups { app: app.clone(), org, data_dir: config.data_dir.clone() };
     tasks.spawn(backups.keep(config.backup.clone(), cancel.clone()));
+    tasks.spawn(forget_deleted(app.clone(), cancel.clone()));
     let (archive, ended) = (app.archive.clone(), cancel.clone());
     tasks.spawn(async move {
         tokio::select! {
@@ -77,9 +79,9 @@ const TICK: Duration = Duration::from_secs(15);
 /// Devices that report neither MPPS nor completion: so long without a new image means that the exam is imaged.
 const QUIET: Duration = Duration::from_mins(2);
 
-/// Ends holds on slots and exams that have gone quiet. Every process may do so: each change is one guarded transaction.
+/// Ends holds on slots and exams that have gone quiet, and looks at the room on the disk. Every process may do so: each change is one guarded transaction.
 async fn tick(app: App, cancel: CancellationToken) {
-    let ctx = app.access.system("clockwork");
+    let (ctx, storage) = (app.access.system("clockwork"), app.access.system("storage"));
     while !cancel.is_cancelled() {
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -90,10 +92,34 @@ async fn tick(app: App, cancel: CancellationToken) {
         {
             tracing::warn!(%error, "holds not ended");
         }
+        if let Err(error) = app.archive.watch_room(&storage).await {
+            tracing::warn!(%error, "free space not known");
+        }
         if let Ok(permit) = ctx.permit::<PerformExam>()
             && let Err(error) = mingying_exam::close_quiet(&app.db, &permit, QUIET).await
         {
             tracing::warn!(%error, "quiet exams not closed");
+        }
+    }
+}
+
+/// Forgets what this node keeps of studies whose images were deleted, by whichever node.
+async fn forget_deleted(app: App, cancel: CancellationToken) {
+    let mut changes = app.live.listen();
+    loop {
+        let change = tokio::select! {
+            () = cancel.cancelled() => return,
+            change = changes.recv() => change,
+        };
+        match change {
+            Ok(change) if change.topic == "instances.deleted" => app.archive.forget_study(&change.subject_id).await,
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => {
+                if let Err(error) = app.archive.forget_deleted().await {
+                    tracing::warn!(%error, "what was made from deleted images may still be kept");
+                }
+            }
+            Err(RecvError::Closed) => return,
         }
     }
 }

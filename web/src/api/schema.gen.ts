@@ -107,6 +107,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deletions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Deletions, newest first. */
+        get: operations["list_deletions"];
+        put?: never;
+        /**
+         * Deletes what is there of a study, series or image now. It is gone from every answer at once and can be taken back for
+         *     a while. 409 `archive.reported` when a signed report rests on the study; 409 `archive.retained` when its time of
+         *     retention is given as the reason and is not over.
+         */
+        post: operations["delete_images"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deletions/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a deletion back: what was deleted is in every answer again. */
+        post: operations["restore_deletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/directory": {
         parameters: {
             query?: never;
@@ -1240,6 +1279,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The state of the image store. */
+        get: operations["read_storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/storage/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins the next round of the background check now; one that is under way goes on. */
+        post: operations["start_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/storage/compact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Looks now for packs in which little is alive, and rewrites them. */
+        post: operations["start_compaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/studies/{study_uid}": {
         parameters: {
             query?: never;
@@ -1500,6 +1590,8 @@ export interface components {
             free_bytes: number;
             /** Format: int64 */
             packs: number;
+            /** @description `enough`, `low`: somebody has to make room, `full`: images are refused. */
+            room: string;
         };
         BookRequest: {
             device_id: string;
@@ -1563,6 +1655,18 @@ export interface components {
             password?: string | null;
             roles?: string[] | null;
         };
+        Compaction: {
+            ended_at?: string | null;
+            /** Format: int64 */
+            freed: number;
+            /**
+             * Format: int64
+             * @description Packs that the last one rewrote, and the bytes it gave back.
+             */
+            packs: number;
+            /** @description Asked for or under way on this node. */
+            running: boolean;
+        };
         CompleteExam: {
             /** @description Required when no image has arrived. */
             reason?: string | null;
@@ -1588,6 +1692,20 @@ export interface components {
             password: string;
             username: string;
         };
+        /** @description A place in a pack whose bytes are not what was written there. */
+        Damage: {
+            found_at: string;
+            /** Format: int64 */
+            from: number;
+            /** @description The whole pack is not there. */
+            missing: boolean;
+            /** @description Name of the pack's file without its ending. */
+            pack: string;
+            /** @description SOP Instance UID of the object there, when the index knows. */
+            sop_uid?: string | null;
+            /** Format: int64 */
+            to: number;
+        };
         DeadLetter: {
             /** Format: int32 */
             attempts: number;
@@ -1598,6 +1716,37 @@ export interface components {
             last_error: string;
             subscriber: string;
             topic: string;
+        };
+        /**
+         * @description A study, series or image that was deleted. It names no patient but by number: those who keep the archive in order
+         *     need not know whom it shows.
+         */
+        Deletion: {
+            accession: string;
+            /** Format: int64 */
+            bytes: number;
+            /** @description RFC 3339. */
+            deleted_at: string;
+            deleted_by: string;
+            deleted_by_name: string;
+            id: string;
+            /** Format: int64 */
+            images: number;
+            note: string;
+            patient_id: string;
+            /** @description `quality`, `patient_safety`, `incorrect_worklist_entry`, `retention_expired`, `other` */
+            reason: string;
+            /** @description Until then it can be taken back. RFC 3339. */
+            restorable_until: string;
+            /** @description Null: the whole study. */
+            series_uid?: string | null;
+            /** @description Null: the whole series or study. */
+            sop_uid?: string | null;
+            /** @description `deleted`: can be taken back; `restored`: was; `purged`: no longer can. */
+            state: string;
+            /** @description `YYYY-MM-DD` */
+            study_date?: string | null;
+            study_uid: string;
         };
         DeliveryStatus: {
             /** Format: int64 */
@@ -1613,6 +1762,23 @@ export interface components {
             kind: string;
             name: string;
             name_en: string;
+        };
+        /** @description What is made from images and kept for the next who asks. */
+        DerivedCache: {
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Answered from what was kept, and made anew, since the start of this node.
+             */
+            hits: number;
+            /**
+             * Format: int64
+             * @description 0: nothing is kept.
+             */
+            max_bytes: number;
+            /** Format: int64 */
+            misses: number;
         };
         Device: {
             active: boolean;
@@ -1788,6 +1954,18 @@ export interface components {
             device_id: string;
             start: string;
         };
+        /** @description What is to be deleted, and why. */
+        NewDeletion: {
+            /** @description Required with `other`; at most 1000 characters. */
+            note?: string;
+            /** @description `quality`, `patient_safety`, `incorrect_worklist_entry`, `retention_expired`, `other` */
+            reason: string;
+            /** @description Only this series of the study. */
+            series_uid?: string | null;
+            /** @description Only this image of the series; needs `series_uid`. */
+            sop_uid?: string | null;
+            study_uid: string;
+        };
         /** @description A display just made; the key is shown this once. */
         NewDisplay: {
             id: string;
@@ -1914,6 +2092,15 @@ export interface components {
             name: string;
             name_en: string;
         };
+        OrganizationUse: {
+            /** Format: int64 */
+            bound: number;
+            /** Format: int64 */
+            bytes: number;
+            id: string;
+            name: string;
+            name_en: string;
+        };
         /** @description A page of a list: `next` is the cursor of the following page. */
         Page_AuditRow: {
             items: {
@@ -1957,6 +2144,37 @@ export interface components {
                 last_error: string;
                 subscriber: string;
                 topic: string;
+            }[];
+            next?: string | null;
+        };
+        /** @description A page of a list: `next` is the cursor of the following page. */
+        Page_Deletion: {
+            items: {
+                accession: string;
+                /** Format: int64 */
+                bytes: number;
+                /** @description RFC 3339. */
+                deleted_at: string;
+                deleted_by: string;
+                deleted_by_name: string;
+                id: string;
+                /** Format: int64 */
+                images: number;
+                note: string;
+                patient_id: string;
+                /** @description `quality`, `patient_safety`, `incorrect_worklist_entry`, `retention_expired`, `other` */
+                reason: string;
+                /** @description Until then it can be taken back. RFC 3339. */
+                restorable_until: string;
+                /** @description Null: the whole study. */
+                series_uid?: string | null;
+                /** @description Null: the whole series or study. */
+                sop_uid?: string | null;
+                /** @description `deleted`: can be taken back; `restored`: was; `purged`: no longer can. */
+                state: string;
+                /** @description `YYYY-MM-DD` */
+                study_date?: string | null;
+                study_uid: string;
             }[];
             next?: string | null;
         };
@@ -2581,6 +2799,71 @@ export interface components {
             uptime_seconds: number;
             version: string;
         };
+        Storage: {
+            /**
+             * Format: int64
+             * @description Mean of the last seven days.
+             */
+            bytes_per_day: number;
+            check: components["schemas"]["StorageCheck"];
+            compaction: components["schemas"]["Compaction"];
+            /**
+             * Format: int64
+             * @description Damaged places that wait for a sound copy.
+             */
+            damaged: number;
+            /** @description The newest of them, at most 200. */
+            damages: components["schemas"]["Damage"][];
+            /**
+             * Format: int64
+             * @description Until images are refused, at that rate; null when nothing arrives.
+             */
+            days_left?: number | null;
+            /** Format: int64 */
+            deleted_bytes: number;
+            /**
+             * Format: int64
+             * @description Deletions that can still be taken back.
+             */
+            deletions: number;
+            derived: components["schemas"]["DerivedCache"];
+            /** Format: int64 */
+            free_bytes: number;
+            /** @description Organizations with a bound of their own. */
+            organizations: components["schemas"]["OrganizationUse"][];
+            /** Format: int64 */
+            pack_bytes: number;
+            /** Format: int64 */
+            packs: number;
+            /** Format: int64 */
+            quarantined: number;
+            /**
+             * Format: int64
+             * @description Images are refused when they would leave less free.
+             */
+            reserve_bytes: number;
+            /** @description `enough`, `low`, `full` */
+            room: string;
+            /**
+             * Format: int64
+             * @description Below this the store warns.
+             */
+            warning_bytes: number;
+        };
+        StorageCheck: {
+            /** @description The last step. */
+            at?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes read of the round, and of all.
+             */
+            done: number;
+            /** @description End of the last round; null before the first one and while one is under way. */
+            ended_at?: string | null;
+            running: boolean;
+            /** Format: int64 */
+            total: number;
+        };
         /** @description A study with its series. */
         Study: {
             accession: string;
@@ -2924,6 +3207,103 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_deletions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `deleted`, `restored` or `purged`; all when absent. */
+                state: string | null;
+                /** @description Begin of a patient ID or accession number, or a whole Study Instance UID. */
+                q: string | null;
+                limit: number | null;
+                cursor: string | null;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Deletion"];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_images: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDeletion"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deletion"];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deletion"];
+                };
             };
             /** @description problem+json; clients decide by `code` */
             default: {
@@ -5603,6 +5983,86 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Status"];
                 };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Storage"];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_compaction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description problem+json; clients decide by `code` */
             default: {

@@ -18,7 +18,7 @@ export const places: readonly Place[] = [
   { key: "reading", path: "/reading", actions: ["reading.read"], chord: "r" },
   { key: "unmatched", path: "/unmatched", actions: ["study.link"], chord: "u" },
   { key: "interfaces", path: "/interfaces", actions: ["message.read", "deadletter.read", "peer.read", "quarantine.manage"], chord: "i" },
-  { key: "admin", path: "/admin", actions: ["user.read", "audit.read", "status.read", "display.manage"], chord: "a" },
+  { key: "admin", path: "/admin", actions: ["user.read", "audit.read", "status.read", "display.manage", "storage.read", "study.delete"], chord: "a" },
 ];
 
 export function placesFor(actions: readonly string[]): Place[] {

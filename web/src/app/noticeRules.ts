@@ -10,7 +10,7 @@ export interface Notice {
   /** How many events of this kind came in a row. */
   count: number;
 }
-export type NoticeKind = "study" | "unmatched" | "quarantine" | "dead_letter" | "message" | "rejected" | "duplicate" | "audit" | "redo" | "returned" | "backup";
+export type NoticeKind = "study" | "unmatched" | "quarantine" | "dead_letter" | "message" | "rejected" | "duplicate" | "audit" | "redo" | "returned" | "backup" | "storage";
 
 interface Rule {
   topics: readonly string[];
@@ -23,6 +23,7 @@ const order = (event: LiveEvent) => (event.case_id ? `/reading/${encodeURICompon
 
 /** What deserves somebody's attention, and whose: only people who may act are told. */
 const rules: readonly Rule[] = [
+  { topics: ["storage.short"], kind: "storage", action: "storage.manage", href: () => "/admin/storage" },
   { topics: ["delivery.dead"], kind: "dead_letter", action: "deadletter.read", href: () => "/interfaces/dead-letters" },
   { topics: ["backup.failed"], kind: "backup", action: "status.read", href: () => "/admin/status" },
   { topics: ["object.quarantined"], kind: "quarantine", action: "quarantine.manage", href: () => "/interfaces/quarantine" },

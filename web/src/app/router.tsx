@@ -85,7 +85,7 @@ const routes = root.addChildren([
     page("/viewer/bench", () => import("./reading-room"), "ViewerBenchPage"),
     // A query, not a path: a UID has dots, and paths with dots are files to the server.
     page("/viewer", () => import("./reading-room"), "StudyViewerPage"),
-    page("/unmatched", () => import("@/features/reading"), "UnmatchedPage"),
+    page("/unmatched", () => import("./reading-room"), "UnmatchedPage"),
     page("/interfaces", () => import("@/features/admin"), "InterfacesPage"),
     page("/interfaces/$tab", () => import("@/features/admin"), "InterfacesPage"),
     page("/admin", () => import("@/features/admin"), "AdminPage"),

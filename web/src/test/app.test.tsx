@@ -162,3 +162,59 @@ describe("the exam room", () => {
     expect(server.calls.filter(({ path }) => path.endsWith("/complete")).map(({ body }) => body)).toEqual([{}, { reason: "Device is offline" }]);
   });
 });
+
+describe("the archive", () => {
+  it("deletes a study with a reason and brings it back", { timeout: slow }, async () => {
+    const { server, user } = renderApp("/unmatched");
+    await user.click(await screen.findByRole("button", { name: "More about this study" }));
+    await user.click(await screen.findByRole("menuitem", { name: /Delete images/ }));
+    const dialog = await screen.findByRole("dialog");
+    // It says whose images and how many, and does nothing without a reason.
+    expect(await within(dialog).findByText("李思")).toBeTruthy();
+    await user.click(within(dialog).getByRole("button", { name: "Delete 120 images" }));
+    expect(await within(dialog).findByText("Choose a reason", { selector: ".ant-form-item-explain-error" })).toBeTruthy();
+    expect(server.deletions).toEqual([]);
+    const choose = async (reason: string) => {
+      await user.click(within(dialog).getByLabelText("Reason"));
+      await user.click(await screen.findByText(reason, { selector: ".ant-select-item-option-content" }));
+    };
+    await choose("Retention time is over");
+    await user.click(within(dialog).getByRole("button", { name: "Delete 120 images" }));
+    expect(await within(dialog).findByText(/must be kept until 2056-03-02/)).toBeTruthy();
+    await choose("Image quality");
+    await user.type(within(dialog).getByLabelText("Note"), "motion");
+    await user.click(within(dialog).getByRole("button", { name: "Delete 120 images" }));
+    await waitFor(() => expect(server.deletions).toHaveLength(1));
+    expect(server.calls.findLast(({ path }) => path === "/deletions")?.body).toEqual({ study_uid: "1.2.3", reason: "quality", note: "motion" });
+    cleanup();
+
+    const later = renderApp("/admin/deletions", server);
+    const table = await screen.findByRole("table", { name: "Deleted images" });
+    expect(await within(table).findByText("30 days left")).toBeTruthy();
+    await later.user.click(within(table).getByRole("button", { name: /Restore/ }));
+    await later.user.click(within(await screen.findByRole("dialog")).getByRole("button", { name: "Restore" }));
+    await waitFor(() => expect(server.deletions[0]?.state).toBe("restored"));
+    expect(await screen.findByText("No deleted images")).toBeTruthy();
+  });
+
+  it("offers deletion to nobody who may not", { timeout: slow }, async () => {
+    const server = new TestServer();
+    const whole = server.session();
+    vi.spyOn(server, "session").mockReturnValue({ ...whole, actions: whole.actions.filter((action) => action !== "study.delete") });
+    renderApp("/unmatched", server);
+    expect(await screen.findByRole("button", { name: /Link/ })).toBeTruthy();
+    expect(screen.queryByRole("button", { name: "More about this study" })).toBeNull();
+  });
+
+  it("shows what is wrong with the storage and starts a check", { timeout: slow }, async () => {
+    const { server, user } = renderApp("/admin/storage");
+    expect(await screen.findByText("Running out of room")).toBeTruthy();
+    expect(screen.getByText("7 days")).toBeTruthy();
+    expect(screen.getByText("99.0 % (99 found, 1 made)")).toBeTruthy();
+    const damage = screen.getByRole("table", { name: "Damaged places" });
+    expect(within(damage).getByText("1.2.3.4.5")).toBeTruthy();
+    await user.click(screen.getByRole("button", { name: "Check now" }));
+    await waitFor(() => expect(server.calls.some(({ method, path }) => method === "POST" && path === "/storage/check")).toBe(true));
+    await waitFor(() => expect((screen.getByRole("button", { name: "Check now" }) as HTMLButtonElement).disabled).toBe(true));
+  });
+});

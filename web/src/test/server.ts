@@ -1,6 +1,6 @@
 import type {
-  Appointment, AuditRow, CatalogueItem, DeadLetter, Device, Directory, Display, DisplayView, Message, MessageText, NewOrder, NewPatient,
-  Order, Patient, PatientSummary, Peer, Quarantined, QueueEntry, Room, Session, SimilarPatient, Slot, Status, User,
+  Appointment, AuditRow, CatalogueItem, DeadLetter, Deletion, Device, Directory, Display, DisplayView, Message, MessageText, NewOrder, NewPatient,
+  Order, Patient, PatientSummary, Peer, Quarantined, QueueEntry, Room, Session, SimilarPatient, Slot, Status, Storage, Study, UnmatchedStudy, User,
 } from "@/api/types";
 import { addDays, dayOf, instantOf, today } from "@/lib/time";
 
@@ -14,7 +14,15 @@ export interface Answer {
 }
 
 const ACTIONS =
-  "session.self patient.register patient.read patient.edit catalogue.read order.create order.read order.accept order.cancel slot.read appointment.book queue.read queue.checkin queue.call display.read display.manage exam.read exam.perform study.read study.link quarantine.manage reading.read report.read timeline.read message.read message.repair deadletter.read deadletter.retry peer.read peer.manage user.read user.manage audit.read status.read live.listen".split(" ");
+  "session.self patient.register patient.read patient.edit catalogue.read order.create order.read order.accept order.cancel slot.read appointment.book queue.read queue.checkin queue.call display.read display.manage exam.read exam.perform study.read study.link quarantine.manage reading.read report.read timeline.read message.read message.repair deadletter.read deadletter.retry peer.read peer.manage user.read user.manage storage.read storage.manage study.delete audit.read status.read live.listen".split(" ");
+
+const STUDY: Study = {
+  study_uid: "1.2.3", patient_name: "李思", patient_id: "M100", accession: "A1", date: "2026-03-02", description: "Chest", modality: "CT", images: 120,
+  series: [
+    { series_uid: "1.2.3.1", number: 1, modality: "CT", description: "Scout", body_part: "CHEST", images: 2 },
+    { series_uid: "1.2.3.2", number: 2, modality: "CT", description: "Lung", body_part: "CHEST", images: 118 },
+  ],
+};
 
 const rooms: Room[] = [
   ["r1", "CT1", "CT 一室", "CT Room 1"],
@@ -59,6 +67,7 @@ const summary = (patient: Patient): PatientSummary => ({ id: patient.id, name: p
 
 export class TestServer {
   signedIn = true;
+  deletions: Deletion[] = [];
   calls: { method: string; path: string; body: unknown }[] = [];
   patients: Patient[] = [];
   orders: Order[] = [];
@@ -317,14 +326,43 @@ export class TestServer {
         return page(rows);
       }
       case "GET /status": {
-        const status: Status = { version: "0.1.0", database: "sqlite", audit: { rows: 1204, sealed: 1203, lag_seconds: 1, intact: true }, blob: { packs: 3, bytes: 1_204_000_000, free_bytes: 80e9 }, deliveries: { pending: 2, dead: 1 }, uptime_seconds: 93_784, demo: true };
+        const status: Status = { version: "0.1.0", database: "sqlite", audit: { rows: 1204, sealed: 1203, lag_seconds: 1, intact: true }, blob: { packs: 3, bytes: 1_204_000_000, free_bytes: 80e9, room: "enough" }, deliveries: { pending: 2, dead: 1 }, uptime_seconds: 93_784, demo: true };
         return ok(status);
       }
       case "GET /worklist/counts":
         return page([]);
       case "GET /worklist":
-      case "GET /unmatched":
-        return page([]);
+      case "GET /unmatched": {
+        const study: UnmatchedStudy = { study_uid: STUDY.study_uid, patient_name: STUDY.patient_name, patient_id: STUDY.patient_id, modality: "CT", accession: STUDY.accession, study_date: STUDY.date, description: STUDY.description, images: STUDY.images, source_aet: "CT01", received_at: new Date().toISOString(), reason: "no_order" };
+        return page(this.deletions.some(({ state }) => state === "deleted") ? [] : [study]);
+      }
+      case "GET /studies/:id":
+        return ok(STUDY);
+      case "GET /deletions": {
+        const state = query.get("state");
+        return page(this.deletions.filter((deletion) => state === null || deletion.state === state));
+      }
+      case "POST /deletions": {
+        if (given["reason"] === "retention_expired") return fail(409, "archive.retained", { until: "2056-03-02" });
+        const deletion: Deletion = { id: "7", study_uid: String(given["study_uid"]), series_uid: typeof given["series_uid"] === "string" ? given["series_uid"] : null, sop_uid: null, patient_id: STUDY.patient_id, accession: STUDY.accession, study_date: STUDY.date, reason: "quality", note: String(given["note"]), deleted_by: "u1", deleted_by_name: "演示用户", deleted_at: new Date().toISOString(), restorable_until: new Date(Date.now() + 30 * 86_400_000 + 60_000).toISOString(), images: STUDY.images, bytes: 63_000_000, state: "deleted" };
+        this.deletions.unshift(deletion);
+        return ok(deletion);
+      }
+      case "POST /deletions/:id/restore": {
+        const deletion = this.deletions.find(({ id }) => id === second);
+        if (deletion === undefined) return fail(404, "not_found");
+        deletion.state = "restored";
+        return ok(deletion);
+      }
+      case "GET /storage": {
+        const storage: Storage = {
+          packs: 3, pack_bytes: 3e9, free_bytes: 15e9, reserve_bytes: 1e9, warning_bytes: 21e9, room: "low", bytes_per_day: 2e9, days_left: 7, damaged: 1,
+          damages: [{ pack: "0000000000000002", from: 4096, to: 532_480, missing: false, sop_uid: "1.2.3.4.5", found_at: new Date().toISOString() }],
+          check: { running: this.calls.some(({ path }) => path === "/storage/check"), done: 1e9, total: 3e9, ended_at: this.calls.some(({ path }) => path === "/storage/check") ? null : new Date().toISOString(), at: new Date().toISOString() },
+          deletions: 2, deleted_bytes: 4e8, quarantined: 1, compaction: { running: false, ended_at: null, packs: 0, freed: 0 }, derived: { bytes: 1e8, max_bytes: 2e9, hits: 99, misses: 1 }, organizations: [],
+        };
+        return ok(storage);
+      }
       default:
         return method === "GET" ? fail(404, "not_found") : ok(null, 204);
     }

@@ -3,6 +3,7 @@
 mod archive;
 mod audit;
 mod deadletters;
+mod deletions;
 mod directory;
 mod exam;
 mod flow;
@@ -19,6 +20,7 @@ mod scheduling;
 mod session;
 mod sharing;
 mod status;
+mod storage;
 mod timeline;
 mod users;
 mod views;
@@ -47,6 +49,8 @@ pub fn all() -> OpenApiRouter<App> {
         .merge(sharing::routes())
         .merge(timeline::routes())
         .merge(archive::routes())
+        .merge(deletions::routes())
+        .merge(storage::routes())
         .merge(manifest::routes())
         .merge(images::routes())
         .merge(messages::routes())

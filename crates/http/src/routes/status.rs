@@ -42,6 +42,8 @@ struct BlobStatus {
     packs: u64,
     bytes: u64,
     free_bytes: u64,
+    /// `enough`, `low`: somebody has to make room, `full`: images are refused.
+    room: &'static str,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -71,7 +73,12 @@ async fn read_status(_: Allowed<ReadStatus>, State(app): State<App>) -> ApiResul
             intact: check.as_ref().is_none_or(mingying_access::ChainCheck::intact),
             checked_at: check.map(|check| check.at.to_rfc3339()),
         },
-        blob: BlobStatus { packs: blob.packs, bytes: blob.pack_bytes, free_bytes: blob.free_bytes },
+        blob: BlobStatus {
+            packs: blob.packs,
+            bytes: blob.pack_bytes,
+            free_bytes: blob.free_bytes,
+            room: blob.room.as_str(),
+        },
         deliveries: DeliveryStatus { pending: deliveries.pending, dead: deliveries.dead },
         uptime_seconds: now.since(app.settings.started_at).as_secs(),
         demo: app.settings.demo,

@@ -4,4 +4,5 @@ mod binary;
 mod images;
 mod permissions;
 mod running;
+mod storage;
 mod workflow;

@@ -6,17 +6,20 @@ import type { Order, Patient } from "@/api/types";
 import { named } from "@/lib/i18n";
 import { useAgeText } from "@/ui/PersonLine";
 import { ExamTag, PriorityTag, SpecialTags, Tag } from "@/ui/Tags";
+import { StudyMenu } from "../study-menu";
 import css from "./Room.module.css";
 
 interface Props {
   order: Order;
   patient: Patient;
+  /** Studies whose images can be seen here. */
+  studyUids?: readonly string[];
   /** Absent where nothing can be taken next. */
   onNext?: (() => void) | undefined;
 }
 
 /** One line that says whose case this is; it stays while anything of the case is shown. */
-export function CaseBanner({ order, patient, onNext }: Props) {
+export function CaseBanner({ order, patient, studyUids = [], onNext }: Props) {
   const { t, i18n } = useTranslation("reading-room");
   const age = useAgeText();
   return (
@@ -50,6 +53,7 @@ export function CaseBanner({ order, patient, onNext }: Props) {
         <Link to="/orders/$orderId/timeline" params={{ orderId: order.id }} className={css.back} title={t("timeline")}>
           <HistoryOutlined aria-label={t("timeline")} />
         </Link>
+        <StudyMenu studyUids={studyUids} />
         {onNext !== undefined && (
           <Button size="small" icon={<RightCircleOutlined />} onClick={onNext} title={t("next.key")}>
             {t("next")}

@@ -20,6 +20,7 @@ import { useDetached, useReportWindow } from "./detach";
 import { ReportPane } from "./ReportPane";
 import { SidePanel } from "./SidePanel";
 import { useDarkRoom } from "./useDarkRoom";
+import { useDropped } from "./useDropped";
 import { useNarrow } from "./useNarrow";
 import css from "./Room.module.css";
 
@@ -144,6 +145,7 @@ function Room({ reading }: { reading: Reading }) {
     };
   }, [holds, order.id]);
 
+  useDropped(session, studies.map((study) => study.study_uid), series);
   // The first series of the case hangs at once; later arrivals move nothing.
   const hung = useRef(false);
   const first = series[0];
@@ -237,7 +239,7 @@ function Room({ reading }: { reading: Reading }) {
 
   return (
     <div className={css.room}>
-      <CaseBanner order={order} patient={patient} onNext={worker ? () => void next() : undefined} />
+      <CaseBanner order={order} patient={patient} studyUids={studies.map((study) => study.study_uid)} onNext={worker ? () => void next() : undefined} />
       {narrow ? (
         <>
           <Segmented

@@ -5,6 +5,7 @@ import { Skeleton } from "antd";
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { useLive } from "@/api/live";
+import { asProblem } from "@/api/problem";
 import { useDirectory } from "@/api/session";
 import type { Study } from "@/api/types";
 import { named } from "@/lib/i18n";
@@ -21,7 +22,9 @@ import {
   type ViewerSession,
 } from "@/viewer";
 import { seriesOf, studyQuery } from "./cases";
+import { StudyMenu } from "../study-menu";
 import { useDarkRoom } from "./useDarkRoom";
+import { useDropped } from "./useDropped";
 import css from "./Room.module.css";
 
 /** A study by itself, for those who look at images without writing about them. */
@@ -43,7 +46,8 @@ export function StudyViewerPage() {
       </div>
     );
   }
-  if (study.data === undefined) {
+  // What was deleted while it was open is not shown from memory.
+  if (study.data === undefined || asProblem(study.error).status === 404) {
     return (
       <div className={css.waiting}>
         <Failure error={study.error} onRetry={() => void study.refetch()} />
@@ -66,6 +70,7 @@ function Shown({ study, session }: { study: Study; session: ViewerSession }) {
   const measured = useMeasurements([study.study_uid]);
   const series = seriesOf(study);
   const first = series[0];
+  useDropped(session, [study.study_uid], series);
   const hung = useRef(false);
   useEffect(() => {
     if (hung.current || first === undefined) return;
@@ -99,6 +104,9 @@ function Shown({ study, session }: { study: Study; session: ViewerSession }) {
         <span className={css.bannerItem}>{study.description}</span>
         <span className="num">{study.date ?? ""}</span>
         <span className="mono">{study.accession}</span>
+        <span className={css.bannerActions}>
+          <StudyMenu studyUids={[study.study_uid]} onDeleted={(deletion) => (deletion.series_uid === null ? window.history.back() : undefined)} />
+        </span>
       </header>
       <aside className={css.side}>
         <SeriesRail

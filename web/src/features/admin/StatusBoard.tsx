@@ -14,9 +14,6 @@ import { Tag } from "@/ui/Tags";
 import { bytes, span } from "./format";
 import css from "./Admin.module.css";
 
-/** Under this much room the archive is close to refusing images. */
-const LOW_SPACE = 20 * 1024 ** 3;
-
 /** The products' own spelling. */
 const DATABASES: Record<string, string> = { sqlite: "SQLite", postgres: "PostgreSQL", postgresql: "PostgreSQL" };
 
@@ -59,7 +56,7 @@ export function StatusBoard() {
             ]}
           />
         </Panel>
-        <Panel title={t("status.archive")} extra={health(now.blob.free_bytes > LOW_SPACE, now.blob.free_bytes > LOW_SPACE ? t("status.space") : t("status.space_low"))}>
+        <Panel title={t("status.archive")} extra={health(now.blob.room === "enough", t(`storage.room.${now.blob.room}`))}>
           <Facts
             facts={[
               [t("status.packs"), <span key="p" className="num">{now.blob.packs}</span>],

@@ -1,7 +1,7 @@
 import { LinkOutlined } from "@ant-design/icons";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Alert, App, Button, Input, Modal, Skeleton } from "antd";
-import { useEffect, useState } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { useLive } from "@/api/live";
 import type { Order, UnmatchedStudy } from "@/api/types";
@@ -17,7 +17,8 @@ import { candidatesQuery, linkStudy, patientQuery, unmatchedQuery } from "./api"
 import { compareStudy } from "./compare";
 import css from "./Reading.module.css";
 
-export function UnmatchedPage() {
+/** `menu`: what else can be done to a study. */
+export function UnmatchedPage({ menu }: { menu?: (studyUid: string) => ReactNode }) {
   const { t } = useTranslation("reading");
   const list = useQuery(unmatchedQuery);
   const [linking, setLinking] = useState<UnmatchedStudy | null>(null);
@@ -75,6 +76,7 @@ export function UnmatchedPage() {
                     <Button size="small" icon={<LinkOutlined />} onClick={() => setLinking(study)}>
                       {t("unmatched.link")}
                     </Button>
+                    {menu?.(study.study_uid)}
                   </td>
                 </tr>
               ))}

@@ -1,0 +1,1 @@
+export { StudyMenu } from "./StudyMenu";
