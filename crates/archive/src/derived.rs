@@ -138,7 +138,9 @@ impl Files {
     /// All that were made from a study.
     fn of_study(&mut self, study: StudyMark) -> Vec<Fingerprint> {
         let gone: Vec<_> = self.by_name.keys().copied().filter(|name| name.study == study).collect();
-        gone.iter().for_each(|name| self.forget(*name));
+        for name in &gone {
+            self.forget(*name);
+        }
         gone
     }
 
