@@ -105,7 +105,7 @@ function Shown({ study, session }: { study: Study; session: ViewerSession }) {
         <span className="num">{study.date ?? ""}</span>
         <span className="mono">{study.accession}</span>
         <span className={css.bannerActions}>
-          <StudyMenu studyUids={[study.study_uid]} onDeleted={(deletion) => (deletion.series_uid === null ? window.history.back() : undefined)} />
+          <StudyMenu studyUids={[study.study_uid]} onDeleted={(deletion) => (deletion.series_uid === null ? leave() : undefined)} />
         </span>
       </header>
       <aside className={css.side}>
