@@ -9,10 +9,14 @@
 //!
 //! So one folder can hold many states of the store, each with a manifest of its own, and costs little more than the
 //! newest: all of them share the packs. `restore` takes the state of a time.
+//!
+//! Packs in the object store are copied like any other, most often long before they got there. `backup_near` names them
+//! with their hash instead, for those whose object store is the safer place: such a backup restores only where that
+//! bucket can be reached (ADR 0012).
 
 use crate::record::hex;
 use crate::{Archive, ArchiveError, Replayed, Settings};
-use mingying_blob::{BlobError, Blobs, PackInfo};
+use mingying_blob::{BlobError, Blobs, PackInfo, PackNote};
 use mingying_db::{Db, DumpError};
 use mingying_kernel::{Coded, ErrorKind, SharedClock, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -30,6 +34,8 @@ const UNFINISHED: &str = "manifest.part";
 /// What whoever calls for a backup may put beside it.
 const BESIDE: [&str; 1] = ["secret.key"];
 const FORMAT: u32 = 1;
+/// With packs that are elsewhere: a version that does not know of them must not take it for whole.
+const FORMAT_ELSEWHERE: u32 = 2;
 
 /// What a backup holds. Written last: a folder without it is no backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +49,18 @@ pub struct Manifest {
     #[serde(default = "first_tables")]
     pub tables: String,
     pub files: Vec<ManifestFile>,
+    /// Packs that were left where they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Elsewhere>,
+}
+
+/// A pack that is in the object store and not in the backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// As in the name of its file.
+    pub pack: String,
+    #[serde(flatten)]
+    pub note: PackNote,
 }
 
 fn first_tables() -> String {
@@ -142,6 +160,15 @@ impl Archive {
     /// Copies database and packs, online and consistent, into a folder that is new or empty or holds earlier backups of
     /// this store. Of those `keep` says which stay; without it this one takes their place.
     pub async fn backup(&self, dir: &Path, keep: Keep) -> Result<BackedUp, BackupError> {
+        self.backup_as(dir, keep, true).await
+    }
+
+    /// As `backup`, but packs in the object store that the folder does not hold yet are named and not copied.
+    pub async fn backup_near(&self, dir: &Path, keep: Keep) -> Result<BackedUp, BackupError> {
+        self.backup_as(dir, keep, false).await
+    }
+
+    async fn backup_as(&self, dir: &Path, keep: Keep, objects_too: bool) -> Result<BackedUp, BackupError> {
         let _one_at_a_time = self.backups().lock().await;
         let earlier = self.earlier_backups(dir).await?;
         let before = earlier.last();
@@ -161,23 +188,33 @@ impl Archive {
             files.push(file_of(dir, &format!("{tables_name}/{}.jsonl", table.name)).await?);
         }
         let mut copied = 0;
+        let mut elsewhere = Vec::new();
         for pack in self.blobs().packs() {
             let name = self.blobs().pack_path(pack.id);
             let Some(name) = name.file_name().and_then(|name| name.to_str()) else { continue };
             let path = format!("packs/{name}");
             let known = before.and_then(|before| before.files.iter().find(|file| file.path == path));
+            let held = known.is_some_and(|known| known.size == pack.len && packs.join(name).exists());
+            if !objects_too
+                && !held
+                && let Some(note) = self.blobs().in_objects(pack.id)
+            {
+                elsewhere.push(Elsewhere { pack: format!("{:016x}", pack.id), note });
+                continue;
+            }
             let (sha256, new) = self.copy_pack(pack, &packs.join(name), known).await?;
             copied += new;
             files.push(ManifestFile { path, size: pack.len, sha256 });
         }
         let manifest = Manifest {
-            format: FORMAT,
+            format: if elsewhere.is_empty() { FORMAT } else { FORMAT_ELSEWHERE },
             version: env!("CARGO_PKG_VERSION").to_owned(),
             made_at: self.clock().now(),
             migrations: Db::known_migrations().into_iter().map(str::to_owned).collect(),
             rows: dumped.iter().map(|table| table.rows).sum(),
             tables: tables_name,
             files,
+            elsewhere,
         };
         for folder in [&tables, &packs] {
             File::open(folder)?.sync_all()?;
@@ -390,7 +427,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 fn read_manifest(text: &[u8]) -> Result<Manifest, BackupError> {
     let manifest: Manifest = serde_json::from_slice(text).map_err(|_| BackupError::NotABackup)?;
     let inside = |path: &str| Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-    let sound = manifest.format == FORMAT && is_tables(&manifest.tables) && inside(&manifest.tables);
+    let known = [FORMAT, FORMAT_ELSEWHERE].contains(&manifest.format);
+    let sound = known && is_tables(&manifest.tables) && inside(&manifest.tables);
     if sound && manifest.files.iter().all(|file| inside(&file.path)) {
         Ok(manifest)
     } else {
@@ -425,13 +463,15 @@ pub async fn verify_backup(dir: &Path, at: Option<Timestamp>) -> Result<Manifest
     Ok(manifest)
 }
 
-/// Restores a backup, its newest state or the last one not after `at`, into a migrated database without studies and into the blob folder `blob_dir`, which
-/// must hold no packs. Every file is checked first; then the packs are replayed into the database.
+/// Restores a backup, its newest state or the last one not after `at`, into a migrated database without studies and into
+/// the blob folder `blob_dir`, which must hold no packs. Every file is checked first, and that packs which are elsewhere
+/// are there; then the packs are replayed into the database. The blobs of the new store behave as `blobs` says.
 pub async fn restore(
     dir: &Path,
     at: Option<Timestamp>,
     db: &Db,
     blob_dir: &Path,
+    blobs: mingying_blob::Settings,
     clock: SharedClock,
     settings: Settings,
 ) -> Result<Restored, BackupError> {
@@ -459,8 +499,18 @@ pub async fn restore(
         .await?;
     }
     File::open(&packs)?.sync_all()?;
+    for Elsewhere { pack, note } in &manifest.elsewhere {
+        let pack = u64::from_str_radix(pack, 16).map_err(|_| BackupError::NotABackup)?;
+        mingying_blob::note_in_objects(blob_dir, pack, note)?;
+    }
+    let blobs = Blobs::open(blob_dir, blobs)?;
+    for Elsewhere { pack, note } in &manifest.elsewhere {
+        let id = u64::from_str_radix(pack, 16).map_err(|_| BackupError::NotABackup)?;
+        if blobs.len_there(id).await? != Some(note.len) {
+            return Err(BackupError::Damaged(format!("{pack}.pack in the object store")));
+        }
+    }
     let tables = db.load(&dir.join(&manifest.tables)).await?;
-    let blobs = Blobs::open(blob_dir, mingying_blob::Settings::default())?;
     let archive = Archive::open(db.clone(), blobs, clock, settings).await?;
     let replayed = archive.replayed();
     archive.close().await;

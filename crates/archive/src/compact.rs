@@ -9,6 +9,7 @@ use crate::log::{Applied, Step, said};
 use crate::record::{AboutTombstoneMeta, Doer};
 use crate::scrub::copy_of;
 use crate::store;
+use crate::tiers::out_of_reach;
 use crate::{Archive, ArchiveError};
 use mingying_blob::{Depth, Kind};
 use mingying_kernel::Ctx;
@@ -42,9 +43,17 @@ impl Archive {
             let worth = alive < self.settings().house.live_share * (pack.len + pack.void) as f64
                 || pack.void > 0
                 || damaged.contains(&pack.id);
-            if worth && !pack.guards && self.compact_pack(pack.id, pack.len).await? {
-                done.packs += 1;
-                done.freed += (pack.len + pack.void).saturating_sub(bytes);
+            if !worth || pack.guards {
+                continue;
+            }
+            match self.compact_pack(pack.id, pack.len).await {
+                Ok(true) => {
+                    done.packs += 1;
+                    done.freed += (pack.len + pack.void).saturating_sub(bytes);
+                }
+                Ok(false) => {}
+                Err(error) if out_of_reach(&error) => tracing::warn!(pack = pack.id, "compaction passes over a pack"),
+                Err(error) => return Err(error),
             }
         }
         Ok(done)

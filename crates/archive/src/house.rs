@@ -1,4 +1,5 @@
-//! What keeps the store in order beside normal work: the background check and compaction, slowly and politely.
+//! What keeps the store in order beside normal work: the background check, compaction
+//! and moves to slower tiers, slowly and politely.
 
 use crate::scrub::Scrubbed;
 use crate::storage::Room;
@@ -83,10 +84,14 @@ pub struct Compaction {
 }
 
 impl Archive {
-    /// Checks and compacts until it is dropped, which it may be at any moment.
+    /// Checks, compacts and moves packs until it is dropped, which it may be at any moment.
     pub async fn keep_house(&self) {
         let mut compacted = tokio::time::Instant::now();
+        let mut look_at_tiers = tokio::time::Instant::now();
         loop {
+            if look_at_tiers <= tokio::time::Instant::now() && !self.tend_tiers().await {
+                look_at_tiers = tokio::time::Instant::now() + LOOK_EVERY;
+            }
             match self.scrub().await {
                 Ok(Scrubbed::Bytes(bytes)) => self.pace(bytes).await,
                 Ok(Scrubbed::Idle) => self.rest().await,
@@ -129,7 +134,11 @@ impl Archive {
 
     /// Waits as long as reading so many bytes may take, and as long as images arrive.
     pub(crate) async fn pace(&self, bytes: u64) {
-        let rate = self.settings().house.rate;
+        self.pace_at(bytes, self.settings().house.rate).await;
+    }
+
+    /// As `pace`, at another rate.
+    pub(crate) async fn pace_at(&self, bytes: u64, rate: u64) {
         if rate == 0 {
             return;
         }

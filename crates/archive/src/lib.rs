@@ -39,10 +39,12 @@ mod siblings;
 mod storage;
 mod store;
 mod tell;
+mod tiers;
 
 pub use attributes::Attributes;
 pub use backup::{
-    BackedUp, BackupError, Keep, Manifest, ManifestFile, Restored, newest_state, restore, states, verify_backup,
+    BackedUp, BackupError, Elsewhere, Keep, Manifest, ManifestFile, Restored, newest_state, restore, states,
+    verify_backup,
 };
 pub use compact::Compacted;
 pub use delete::{Evidence, Retention, Target, Unknown};
@@ -62,6 +64,7 @@ pub use replay::{Replayed, rebuild};
 pub use scrub::{Scrubbed, damage_waiting};
 pub use siblings::{SIBLING_SYNTAX, SiblingSettings, SiblingStep};
 pub use storage::{CheckProgress, OrgUse, Room, Storage};
+pub use tiers::{TierStats, Tiering};
 
 use commit::Commit;
 use mingying_blob::Blobs;
@@ -113,6 +116,8 @@ pub struct Settings {
     pub warning: u64,
     /// Most that these organizations may store, bytes; others as much as there is room.
     pub org_bytes: HashMap<OrgId, u64>,
+    /// When packs move to slower places.
+    pub tiering: Tiering,
 }
 
 impl Settings {
@@ -130,6 +135,7 @@ impl Settings {
             retention: Retention::default(),
             warning: 20 << 30,
             org_bytes: HashMap::new(),
+            tiering: Tiering::default(),
         }
     }
 }
@@ -309,6 +315,8 @@ impl Archive {
         stats.pack_bytes = packs.iter().map(|pack| pack.len).sum();
         stats.free_bytes = self.inner.blobs.free_space()?;
         stats.room = self.room_at(stats.free_bytes);
+        stats.tiers = self.tier_stats();
+        stats.recall = self.inner.blobs.recall_stats();
         Ok(stats)
     }
 

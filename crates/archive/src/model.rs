@@ -1,7 +1,8 @@
 //! What the archive takes in and gives out, free of SQL.
 
 use crate::storage::Room;
-use mingying_blob::Location;
+use crate::tiers::TierStats;
+use mingying_blob::{Location, RecallStats};
 use mingying_dicom::PersonName;
 use mingying_kernel::{OrgId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -286,8 +287,13 @@ pub struct Stats {
     pub damaged: i64,
     pub packs: u64,
     pub pack_bytes: u64,
+    /// On the fast disk.
     pub free_bytes: u64,
     pub room: Room,
+    /// On the fast disk, on the large disk, in the object store.
+    pub tiers: [TierStats; 3],
+    /// How well what was brought back from the object store serves.
+    pub recall: RecallStats,
 }
 
 /// How many HTJ2K siblings there are.
@@ -319,6 +325,8 @@ pub struct Verified {
     pub orphans: u64,
     /// Objects whose record was damaged or missing and is whole again, from a replica.
     pub healed: u64,
+    /// Packs on a tier that could not be reached: what lies there was not checked.
+    pub unreachable: Vec<u64>,
 }
 
 /// A place in a pack whose bytes are not what was written there.
@@ -339,6 +347,6 @@ pub struct Damaged {
 
 impl Verified {
     pub fn intact(&self) -> bool {
-        self.missing.is_empty() && self.corrupt.is_empty() && self.damaged == 0
+        self.missing.is_empty() && self.corrupt.is_empty() && self.damaged == 0 && self.unreachable.is_empty()
     }
 }

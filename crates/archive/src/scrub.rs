@@ -9,8 +9,9 @@ use crate::log::{Said, said};
 use crate::model::{Damaged, Verified};
 use crate::record::{Address, CopyMeta};
 use crate::store::{self, Claim};
+use crate::tiers::out_of_reach;
 use crate::{Archive, ArchiveError};
-use mingying_blob::{BlobError, Blobs, Damage, Depth, Entry, Found, Kind, PackInfo};
+use mingying_blob::{BlobError, Blobs, Damage, Depth, Entry, Found, Kind, PackInfo, Tier};
 use mingying_db::Db;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -37,10 +38,20 @@ impl Archive {
         for pack in &packs {
             let mut next = Some(0);
             while let Some(at) = next {
-                next = self.check(*pack, at, &mut verified).await?;
+                next = match self.check(*pack, at, &mut verified).await {
+                    Err(error) if out_of_reach(&error) => {
+                        tracing::warn!(pack = pack.id, "a pack cannot be reached and is not checked");
+                        verified.unreachable.push(pack.id);
+                        None
+                    }
+                    next => next?,
+                };
             }
         }
-        for pack in store::packs_in_use(self.db()).await? {
+        let in_use = store::packs_in_use(self.db()).await?;
+        // Healing may have begun a pack meanwhile.
+        let packs = self.blobs().packs();
+        for pack in in_use {
             if packs.iter().all(|there| there.id != pack) {
                 self.check_missing(pack, &mut verified).await?;
             }
@@ -59,15 +70,23 @@ impl Archive {
             place = store::ScrubPlace::default();
         }
         // Packs are never added before the newest: those behind the place are done.
-        let pack = self.blobs().packs().into_iter().find(|pack| pack.id >= place.pack);
-        let Some(pack) = pack else {
+        let checked = |tier| tier != Tier::Objects || self.settings().tiering.check_objects;
+        let pack = self.blobs().homes().into_iter().find(|pack| pack.id >= place.pack && checked(pack.tier));
+        let Some(pack) = pack.map(|pack| PackInfo { id: pack.id, len: pack.len }) else {
             store::set_scrub_place(self.db(), store::ScrubPlace { ended: Some(now), stepped: Some(now), ..place })
                 .await?;
             return Ok(Scrubbed::Idle);
         };
         let at = if pack.id == place.pack { place.at } else { 0 };
         let mut found = Verified::default();
-        let next = self.check(pack, at, &mut found).await?;
+        let next = match self.check(pack, at, &mut found).await {
+            // The others are not to wait for it; the next round looks at it again.
+            Err(error) if out_of_reach(&error) => {
+                tracing::warn!(pack = pack.id, "a pack cannot be reached and is not checked");
+                None
+            }
+            next => next?,
+        };
         let (place, upto) = match next {
             Some(next) => (store::ScrubPlace { pack: pack.id, at: next, ended: None, stepped: Some(now) }, next),
             None => (store::ScrubPlace { pack: pack.id + 1, at: 0, ended: None, stepped: Some(now) }, pack.len),
@@ -83,7 +102,14 @@ impl Archive {
 
     /// Checks a piece of a pack from `at` on; where to go on.
     async fn check(&self, pack: PackInfo, at: u64, verified: &mut Verified) -> Result<Option<u64>, ArchiveError> {
-        let mut scan = self.blobs().scan(pack.id, at, STEP, Depth::Whole).await?;
+        let mut scan = match self.blobs().scan(pack.id, at, STEP, Depth::Whole).await {
+            // Gone from where it was moved to, and not only out of reach.
+            Err(BlobError::Unavailable) if !self.blobs().is_there(pack.id).await? => {
+                self.check_missing(pack.id, verified).await?;
+                return Ok(None);
+            }
+            scan => scan?,
+        };
         let next = scan.next.filter(|next| *next < pack.len);
         if scan.next.is_none() && scan.end < pack.len {
             scan.damaged.push(Damage { from: scan.end, to: pack.len });

@@ -1,3 +1,4 @@
+use crate::objects::Unreachable;
 use mingying_kernel::{Coded, ErrorKind};
 use std::io;
 use std::sync::Arc;
@@ -13,10 +14,22 @@ pub enum BlobError {
     Corrupt(&'static str),
     #[error("no such blob")]
     NotFound,
+    /// It lies on a tier that cannot be reached for the moment. The same read may succeed later.
+    #[error("the tier that holds it is out of reach")]
+    Unavailable,
+    /// Packs and configuration do not fit each other.
+    #[error("tiers: {0}")]
+    Misplaced(&'static str),
     #[error("blob store is closed")]
     Closed,
     #[error("blob storage: {0}")]
     Io(#[source] Arc<io::Error>),
+}
+
+impl From<Unreachable> for BlobError {
+    fn from(_: Unreachable) -> Self {
+        Self::Unavailable
+    }
 }
 
 impl From<io::Error> for BlobError {
@@ -24,6 +37,7 @@ impl From<io::Error> for BlobError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
             io::ErrorKind::NotFound => Self::NotFound,
+            _ if error.get_ref().is_some_and(|inner| inner.is::<Unreachable>()) => Self::Unavailable,
             _ => Self::Io(Arc::new(error)),
         }
     }
@@ -34,8 +48,8 @@ impl Coded for BlobError {
         match self {
             Self::StorageFull => ErrorKind::StorageFull,
             Self::NotFound => ErrorKind::NotFound,
-            Self::Closed => ErrorKind::Unavailable,
-            Self::Corrupt(_) | Self::Io(_) => ErrorKind::Internal,
+            Self::Closed | Self::Unavailable => ErrorKind::Unavailable,
+            Self::Misplaced(_) | Self::Corrupt(_) | Self::Io(_) => ErrorKind::Internal,
         }
     }
 
@@ -44,6 +58,8 @@ impl Coded for BlobError {
             Self::StorageFull => "blob.full",
             Self::Corrupt(_) => "blob.corrupt",
             Self::NotFound => "not_found",
+            Self::Unavailable => "blob.unavailable",
+            Self::Misplaced(_) => "blob.tiers",
             Self::Closed => "blob.closed",
             Self::Io(_) => "blob.io",
         }

@@ -4,6 +4,9 @@
 //! file; a batch of staged blobs is published with one sync; a published blob is found by its `Location` and never
 //! changes. The same three steps fit an object store: stage as here, publish a batch as one object, read by range.
 //!
+//! A pack that is written no more may move from the fast disk to a larger one and to an object store (`moving`, `homes`).
+//! Where it lies changes nothing for who reads it, but that a tier may be out of reach.
+//!
 //! Publishing is the durability point of the archive. After a failed sync nothing of the batch counts and the file is
 //! never written again; when the disk is full the batch is refused and later ones work as soon as there is room.
 
@@ -12,17 +15,30 @@ mod disk;
 mod error;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod homes;
+mod moving;
+mod objectfile;
+mod objects;
 mod packs;
+mod recall;
 mod record;
+mod s3;
 mod scan;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+#[cfg(any(test, feature = "sim"))]
+pub mod simbucket;
 mod stage;
 
 pub use disk::{Disk, DiskFile, LocalDisk};
 pub use error::BlobError;
+pub use homes::{PackNote, Tier, note_in_objects};
+pub use moving::PackHome;
+pub use objects::Bucket;
 pub use packs::{Entry, PackInfo, Sealed};
+pub use recall::RecallStats;
 pub use record::Kind;
+pub use s3::S3;
 pub use scan::{Damage, Depth, Found, Scan};
 pub use stage::{Staged, Staging};
 
@@ -67,11 +83,27 @@ pub struct Settings {
     pub memory: usize,
     /// Publishing and spooling are refused when they would leave less than this free on the disk.
     pub reserve: u64,
+    /// Where packs may lie besides.
+    pub tiers: Tiers,
+}
+
+/// Where packs may lie beside the fast disk.
+#[derive(Debug, Clone, Default)]
+pub struct Tiers {
+    /// A folder on a larger disk.
+    pub large: Option<PathBuf>,
+    pub objects: Option<Bucket>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { pack_size: 1 << 30, memory_per_blob: 4 << 20, memory: 96 << 20, reserve: 64 << 20 }
+        Self {
+            pack_size: 1 << 30,
+            memory_per_blob: 4 << 20,
+            memory: 96 << 20,
+            reserve: 64 << 20,
+            tiers: Tiers::default(),
+        }
     }
 }
 
@@ -128,7 +160,8 @@ impl Blobs {
     }
 
     /// `len` bytes at `offset` of a published payload; fewer at its end. What is read is checked: bytes that are not what
-    /// was published are `Corrupt`, never given out. A short read of what the machine holds in memory is done at once;
+    /// was published are `Corrupt`, never given out. `Unavailable` when the tier that the pack lies on cannot be reached
+    /// or does not answer in time. A short read of what the machine holds in memory is done at once;
     /// everything else waits on a thread that may block.
     pub async fn read(&self, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
         let len = len.min(location.len.saturating_sub(offset)) as usize;
@@ -136,8 +169,9 @@ impl Blobs {
             0..SMALL => Ok(Bytes::from(self.fill(location, offset, vec![0; len]).await?)),
             SMALL..=BUFFER => Ok(self.fill(location, offset, self.buffers.take(len)).await?.into_bytes()),
             _ => {
+                self.packs.recall(location, offset, len as u64).await?;
                 let packs = self.packs.clone();
-                blocking(move || packs.read(location, offset, len as u64)).await
+                blocking(move || packs.read_recalled(location, offset, len as u64)).await
             }
         }
     }
@@ -147,8 +181,10 @@ impl Blobs {
         B: AsMut<[u8]> + Send + 'static,
     {
         if self.packs.read_cached(location, offset, buffer.as_mut())? {
+            self.packs.was_near(location.pack);
             return Ok(buffer);
         }
+        self.packs.recall(location, offset, buffer.as_mut().len() as u64).await?;
         let packs = self.packs.clone();
         blocking(move || {
             packs.read_exact(location, offset, buffer.as_mut())?;
@@ -164,8 +200,11 @@ impl Blobs {
 
     /// Several reads in one trip: (location, offset, length) each, answered in order.
     pub async fn read_many(&self, wanted: Vec<(Location, u64, u64)>) -> Result<Vec<Bytes>, BlobError> {
+        for (location, offset, len) in &wanted {
+            self.packs.recall(*location, *offset, (*len).min(location.len.saturating_sub(*offset))).await?;
+        }
         let packs = self.packs.clone();
-        blocking(move || wanted.into_iter().map(|(l, offset, len)| packs.read(l, offset, len)).collect()).await
+        blocking(move || wanted.into_iter().map(|(l, offset, len)| packs.read_recalled(l, offset, len)).collect()).await
     }
 
     /// All packs, oldest first.
@@ -267,12 +306,6 @@ impl Blobs {
         blocking(move || packs.sealed()).await
     }
 
-    /// Removes a sealed pack for good. Removing one that is gone is no error.
-    pub async fn remove(&self, pack: u64) -> Result<(), BlobError> {
-        let packs = self.packs.clone();
-        blocking(move || packs.remove(pack)).await
-    }
-
     /// Tells where the last whole record of a scanned pack ends: what follows in the newest pack is cut, and writing
     /// goes on there.
     pub async fn resume(&self, pack: u64, end: u64) -> Result<(), BlobError> {
@@ -281,7 +314,7 @@ impl Blobs {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| BlobError::Closed)?

@@ -1,16 +1,18 @@
 //! The pack files: appended to by one writer, read by anybody, never changed.
 
 use crate::disk::{Disk, DiskFile};
-use crate::record::{
-    Ended, Header, Kind, PACK_HEADER, PackHeaderError, SUM_CHUNK, Trailer, pack_header, read_pack_header,
-};
+use crate::homes::{self, Home, Tier, pack_name};
+use crate::objectfile::ObjectFile;
+use crate::objects::Objects;
+use crate::record::{Ended, Header, Kind, PACK_HEADER, SUM_CHUNK, Trailer, pack_header, read_pack_header};
 use crate::scan::{self, Damage, Depth, Found, Scan};
 use crate::stage::Staged;
 use crate::{BlobError, Location, Settings};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{IoSlice, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -54,62 +56,115 @@ struct Current {
 }
 
 pub(crate) struct Packs {
-    disk: Arc<dyn Disk>,
-    dir: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    /// The folder of packs on the large disk.
+    pub(crate) large: Option<PathBuf>,
+    pub(crate) objects: Option<Arc<Objects>>,
     pack_size: u64,
     reserve: u64,
     /// Held while a batch is written and synced.
     writer: Mutex<Option<Current>>,
-    lengths: Mutex<BTreeMap<u64, u64>>,
-    open: Mutex<HashMap<u64, Arc<dyn DiskFile>>>,
+    pub(crate) homes: Mutex<BTreeMap<u64, Home>>,
+    /// Packs that were removed and whose object may still be there.
+    pub(crate) gone: Mutex<BTreeSet<u64>>,
+    pub(crate) open: Mutex<HashMap<u64, Arc<dyn DiskFile>>>,
+    /// The pack in the object store that somebody goes through from end to end.
+    passing: Mutex<Option<(u64, Arc<dyn DiskFile>)>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Packs {
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, settings: &Settings) -> Result<Self, BlobError> {
-        let mut lengths = BTreeMap::new();
-        let mut ends = Vec::new();
-        for name in disk.list(dir)? {
-            let Some(id) = name.strip_suffix(".pack").and_then(|hex| u64::from_str_radix(hex, 16).ok()) else {
-                continue;
-            };
-            let file = disk.open(&dir.join(&name))?;
-            let size = file.size()?;
-            match read_pack_header(&file.read_some(0, PACK_HEADER as usize)?, id) {
-                Ok(before) => ends.extend(before),
-                Err(PackHeaderError::Version) => return Err(BlobError::Corrupt("pack of an unknown format version")),
-                // A power cut may leave a name without its header: nothing in it was ever acknowledged.
-                Err(PackHeaderError::Damaged) if size <= PACK_HEADER => continue,
-                // Its records each stand for themselves.
-                Err(PackHeaderError::Damaged) => tracing::error!(pack = id, "the header of a pack is damaged"),
-            }
-            lengths.insert(id, size);
-        }
-        for end in ends {
-            if let Some(len) = lengths.get_mut(&end.pack) {
-                *len = end.at.min(*len);
-            }
-        }
+        let large = settings.tiers.large.as_ref().map(|large| large.join("packs"));
+        let objects = match settings.tiers.objects.clone() {
+            Some(bucket) => Some(Objects::open(bucket, settings.reserve.saturating_mul(2))?),
+            None => None,
+        };
+        let survey = homes::survey(&*disk, dir, large.as_deref(), objects.is_some())?;
         Ok(Self {
             disk,
             dir: dir.to_owned(),
+            large,
+            objects,
             pack_size: settings.pack_size,
             reserve: settings.reserve,
             writer: Mutex::new(None),
-            lengths: Mutex::new(lengths),
-            open: Mutex::new(HashMap::new()),
+            homes: Mutex::new(survey.homes),
+            gone: Mutex::new(survey.gone),
+            open: Mutex::default(),
+            passing: Mutex::default(),
         })
     }
 
     pub fn list(&self) -> Vec<PackInfo> {
-        lock(&self.lengths).iter().map(|(id, len)| PackInfo { id: *id, len: *len }).collect()
+        lock(&self.homes).iter().map(|(id, home)| PackInfo { id: *id, len: home.len }).collect()
     }
 
+    pub(crate) fn home(&self, pack: u64) -> Option<Home> {
+        lock(&self.homes).get(&pack).copied()
+    }
+
+    fn len_of(&self, pack: u64) -> Result<u64, BlobError> {
+        self.home(pack).map(|home| home.len).ok_or(BlobError::NotFound)
+    }
+
+    fn set_len(&self, pack: u64, len: u64) {
+        if let Some(home) = lock(&self.homes).get_mut(&pack) {
+            home.len = len;
+        }
+    }
+
+    /// Keeps packs from being begun until it is dropped.
+    pub(crate) fn writing(&self) -> impl Drop + '_ {
+        lock(&self.writer)
+    }
+
+    /// The file of a pack on the fast disk.
     pub fn path(&self, pack: u64) -> PathBuf {
-        self.dir.join(format!("{pack:016x}.pack"))
+        self.dir.join(pack_name(pack))
+    }
+
+    /// The object store, when that is where a pack lies, and the pack's length.
+    fn recallable(&self, pack: u64) -> Option<(&Arc<Objects>, u64)> {
+        let objects = self.objects.as_ref()?;
+        self.home(pack).filter(|home| home.tier == Tier::Objects).map(|home| (objects, home.len))
+    }
+
+    /// Brings what a read will need near by, when the pack lies in the object store.
+    pub async fn recall(&self, location: Location, offset: u64, len: u64) -> Result<(), BlobError> {
+        match self.recallable(location.pack) {
+            Some((objects, size)) => {
+                let brought = objects.recall(location.pack, size, &needs(location, offset, len)).await;
+                brought.map_err(|_| self.out_of_reach(location.pack))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn recall_now(&self, location: Location, offset: u64, len: u64) -> Result<(), BlobError> {
+        match self.recallable(location.pack) {
+            Some((objects, size)) => {
+                let brought = objects.recall_now(location.pack, size, &needs(location, offset, len));
+                brought.map_err(|_| self.out_of_reach(location.pack))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that a read was served from memory.
+    pub fn was_near(&self, pack: u64) {
+        if let Some((objects, _)) = self.recallable(pack) {
+            objects.recall.hit();
+        }
+    }
+
+    /// A pack that was removed meanwhile is not out of reach.
+    fn out_of_reach(&self, pack: u64) -> BlobError {
+        if self.home(pack).is_some() { BlobError::Unavailable } else { BlobError::NotFound }
     }
 
     pub fn reserve(&self) -> u64 {
@@ -145,7 +200,7 @@ impl Packs {
                     return Err(error.into());
                 }
                 current.len = end;
-                lock(&self.lengths).insert(current.pack, end);
+                self.set_len(current.pack, end);
                 Ok(locations)
             }
             Err(error) => {
@@ -160,7 +215,7 @@ impl Packs {
     }
 
     fn begin_pack(&self, now: i64) -> Result<Current, BlobError> {
-        let before = lock(&self.lengths).iter().next_back().map(|(pack, len)| Ended { pack: *pack, at: *len });
+        let before = lock(&self.homes).iter().next_back().map(|(pack, home)| Ended { pack: *pack, at: home.len });
         let pack = before.map_or_else(first_pack, |before| before.pack + 1);
         // A name left by a power cut or by a failed attempt holds nothing.
         let mut pack = pack;
@@ -180,16 +235,29 @@ impl Packs {
             let _ = self.disk.remove(&self.path(pack));
             return Err(error.into());
         }
-        lock(&self.lengths).insert(pack, PACK_HEADER);
+        let home = Home { tier: Tier::Fast, len: PACK_HEADER, made_at: now, before, sha256: None };
+        lock(&self.homes).insert(pack, home);
         Ok(Current { pack, file, len: PACK_HEADER })
     }
 
-    fn file(&self, pack: u64) -> Result<Arc<dyn DiskFile>, BlobError> {
+    pub(crate) fn file(&self, pack: u64) -> Result<Arc<dyn DiskFile>, BlobError> {
         let mut open = lock(&self.open);
         if let Some(file) = open.get(&pack) {
             return Ok(file.clone());
         }
-        let file = self.disk.open(&self.path(pack))?;
+        let home = self.home(pack);
+        let file: Arc<dyn DiskFile> = match (home, &self.large, &self.objects) {
+            (Some(Home { tier: Tier::Large, .. }), Some(large), _) => {
+                match self.disk.open_to_read(&large.join(pack_name(pack))) {
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(BlobError::Unavailable),
+                    file => file?,
+                }
+            }
+            (Some(Home { tier: Tier::Objects, len, .. }), _, Some(objects)) => {
+                Arc::new(ObjectFile::kept(objects.clone(), pack, len))
+            }
+            _ => self.disk.open(&self.path(pack))?,
+        };
         if open.len() >= OPEN_PACKS
             && let Some(any) = open.keys().next().copied()
         {
@@ -199,8 +267,31 @@ impl Packs {
         Ok(file)
     }
 
+    /// As `file`, for going through a pack from end to end once.
+    pub(crate) fn file_to_pass(&self, pack: u64) -> Result<Arc<dyn DiskFile>, BlobError> {
+        let Some((objects, len)) = self.recallable(pack) else { return self.file(pack) };
+        let mut passing = lock(&self.passing);
+        if let Some((_, file)) = passing.as_ref().filter(|(there, _)| *there == pack) {
+            return Ok(file.clone());
+        }
+        let file: Arc<dyn DiskFile> = Arc::new(ObjectFile::passing(objects.clone(), pack, len));
+        *passing = Some((pack, file.clone()));
+        Ok(file)
+    }
+
+    /// Nobody goes through this pack any more.
+    pub(crate) fn passed(&self, pack: u64) {
+        lock(&self.passing).take_if(|(there, _)| *there == pack);
+    }
+
     /// At most `len` bytes at `offset`, checked as by `read_exact`.
     pub fn read(&self, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
+        self.recall_now(location, offset, len.min(location.len.saturating_sub(offset)))?;
+        self.read_recalled(location, offset, len)
+    }
+
+    /// As `read`, when what it takes was brought near by before.
+    pub fn read_recalled(&self, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
         let mut buffer = vec![0; len.min(location.len.saturating_sub(offset)) as usize];
         self.read_exact(location, offset, &mut buffer)?;
         Ok(buffer.into())
@@ -209,14 +300,28 @@ impl Packs {
     /// Fills the buffer from `offset` of a payload. Each piece of the payload that is touched is compared with its
     /// checksum: these are the bytes that were published, or it fails.
     pub fn read_exact(&self, location: Location, offset: u64, buffer: &mut [u8]) -> Result<(), BlobError> {
-        let there = self.fetch(location, offset, buffer, |file, at, buffer| file.read_full(at, buffer))?;
-        if there { Ok(()) } else { Err(BlobError::Corrupt("pack is shorter than its index says")) }
+        let mut read = || self.fetch(location, offset, buffer, |file, at, buffer| file.read_full(at, buffer));
+        let mut there = read();
+        if let Err(BlobError::Corrupt(_)) = there
+            && let Some((objects, _)) = self.recallable(location.pack)
+        {
+            // What was kept near by may have rotted there: only the object itself says what is damaged.
+            objects.recall.forget_pack(location.pack);
+            there = read();
+        }
+        match there {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(BlobError::Corrupt("pack is shorter than its index says")),
+            Err(BlobError::Unavailable) => Err(self.out_of_reach(location.pack)),
+            Err(error) => Err(error),
+        }
     }
 
     /// As `read_exact`, when everything that it takes is in the machine's memory: whether it was.
     pub fn read_cached(&self, location: Location, offset: u64, buffer: &mut [u8]) -> Result<bool, BlobError> {
         match self.fetch(location, offset, buffer, |file, at, buffer| file.read_cached(buffer, at)) {
-            Err(BlobError::Io(_)) => Ok(false),
+            Err(BlobError::Io(_) | BlobError::Unavailable) => Ok(false),
+            Err(BlobError::Corrupt(_)) if self.recallable(location.pack).is_some() => Ok(false),
             there => there,
         }
     }
@@ -283,7 +388,7 @@ impl Packs {
     /// Writes the bytes of a pack from `from` on to the same place of another file, and syncs it. `sha` has hashed what
     /// comes before.
     pub fn copy(&self, pack: PackInfo, to: &Path, from: u64, mut sha: Sha256) -> Result<[u8; 32], BlobError> {
-        let file = self.file(pack.id)?;
+        let file = self.file_to_pass(pack.id)?;
         let mut out = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(to)?;
         out.set_len(from)?;
         out.seek(SeekFrom::Start(from))?;
@@ -298,6 +403,7 @@ impl Packs {
             at += part.len() as u64;
         }
         out.sync_all()?;
+        self.passed(pack.id);
         Ok(sha.finalize().into())
     }
 
@@ -314,9 +420,12 @@ impl Packs {
 
     /// Reads records from `from` on, at most `max_records`, as far as the pack's bytes count.
     pub fn scan(&self, pack: u64, from: u64, max_records: usize, depth: Depth) -> Result<Scan, BlobError> {
-        let to = lock(&self.lengths).get(&pack).copied().ok_or(BlobError::NotFound)?;
-        let file = self.file(pack)?;
+        let to = self.len_of(pack)?;
+        let file = self.file_to_pass(pack)?;
         let mut scan = scan::scan(&*file, pack, from, to, max_records, depth)?;
+        if scan.next.is_none() {
+            self.passed(pack);
+        }
         if from == 0 && read_pack_header(&file.read_some(0, PACK_HEADER as usize)?, pack).is_err() {
             scan.damaged.insert(0, Damage { from: 0, to: PACK_HEADER });
         }
@@ -325,14 +434,14 @@ impl Packs {
 
     /// The record that begins at `at`, whole and sound.
     pub fn record(&self, pack: u64, at: u64) -> Result<Found, BlobError> {
-        let to = lock(&self.lengths).get(&pack).copied().ok_or(BlobError::NotFound)?;
+        let to = self.len_of(pack)?;
         let found = scan::read_record(&*self.file(pack)?, pack, at, to, Depth::Whole)?;
         found.map_err(|_| BlobError::Corrupt("record"))
     }
 
     /// The file of a pack of this store as a copy elsewhere holds it, in `dir` or in `dir/packs`.
     pub fn replica(&self, dir: &Path, pack: u64) -> Result<Arc<dyn DiskFile>, BlobError> {
-        let name = format!("{pack:016x}.pack");
+        let name = pack_name(pack);
         match self.disk.open_to_read(&dir.join("packs").join(&name)) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(self.disk.open_to_read(&dir.join(name))?),
             file => Ok(file?),
@@ -341,42 +450,27 @@ impl Packs {
 
     /// Packs before the newest, which alone is written.
     pub fn sealed(&self) -> Result<Vec<Sealed>, BlobError> {
-        let mut packs = self.list();
+        let mut packs: Vec<(u64, Home)> = lock(&self.homes).iter().map(|(id, home)| (*id, *home)).collect();
         packs.pop();
         let mut sealed: Vec<Sealed> = Vec::with_capacity(packs.len());
-        for PackInfo { id, len } in packs {
-            let void = self.file(id)?.size()?.saturating_sub(len);
+        for (id, Home { len, tier, .. }) in packs {
+            // Only what counts is moved to other tiers.
+            let void = if tier == Tier::Fast { self.file(id)?.size()?.saturating_sub(len) } else { 0 };
             let guards = sealed.last().is_some_and(|before| before.void > 0);
             sealed.push(Sealed { id, len, void, guards });
         }
         Ok(sealed)
     }
 
-    /// Removes a pack that is not the newest. Readers that have it open read on.
-    pub fn remove(&self, pack: u64) -> Result<(), BlobError> {
-        let _writer = lock(&self.writer);
-        {
-            let mut lengths = lock(&self.lengths);
-            if lengths.keys().next_back() == Some(&pack) {
-                return Err(BlobError::Corrupt("the newest pack stays"));
-            }
-            lengths.remove(&pack);
-        }
-        lock(&self.open).remove(&pack);
-        match self.disk.remove(&self.path(pack)) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
-            _ => Ok(self.disk.sync_dir(&self.dir)?),
-        }
-    }
-
     /// Goes on writing in the newest pack: cuts what follows its last whole record, which ends at `end`.
     pub fn resume(&self, pack: u64, end: u64) -> Result<(), BlobError> {
         let mut writer = lock(&self.writer);
-        let newest = lock(&self.lengths).keys().next_back() == Some(&pack);
+        let newest =
+            lock(&self.homes).iter().next_back().is_some_and(|(id, home)| *id == pack && home.tier == Tier::Fast);
         if !newest || writer.is_some() {
             return Ok(());
         }
-        lock(&self.lengths).insert(pack, end);
+        self.set_len(pack, end);
         let file = self.file(pack)?;
         if file.size()? > end {
             file.truncate(end)?;
@@ -385,6 +479,13 @@ impl Packs {
         *writer = Some(Current { pack, file, len: end });
         Ok(())
     }
+}
+
+/// What a read of a payload takes in: the front of its record, and whole checksum pieces.
+fn needs(location: Location, offset: u64, len: u64) -> [Range<u64>; 2] {
+    let front = location.record..location.at.min(location.record + FRONT);
+    let to = (offset + len).next_multiple_of(SUM_CHUNK).min(location.len);
+    [front, location.at + offset / SUM_CHUNK * SUM_CHUNK..location.at + to]
 }
 
 /// The upper half of a pack id is chosen at random when a store is made, so that packs of several stores never have the

@@ -119,6 +119,11 @@ pub(crate) fn read_pack_header(bytes: &[u8], pack: u64) -> Result<Option<Ended>,
     Ok((before.pack != 0).then_some(before))
 }
 
+/// When a pack was begun, microseconds UTC, as its header says.
+pub(crate) fn made_at(header: &[u8]) -> i64 {
+    i64::from_le_bytes(take(header, 24))
+}
+
 /// Why a pack's header cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PackHeaderError {

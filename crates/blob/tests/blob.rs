@@ -10,7 +10,7 @@ use std::sync::Arc;
 const NOW: Timestamp = Timestamp::from_micros(1);
 
 fn small() -> Settings {
-    Settings { pack_size: 4096, memory_per_blob: 512 << 10, memory: 2 << 20, reserve: 0 }
+    Settings { pack_size: 4096, memory_per_blob: 512 << 10, memory: 2 << 20, reserve: 0, ..Settings::default() }
 }
 
 fn bytes(seed: u64, len: usize) -> Vec<u8> {

@@ -28,12 +28,24 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
         app.metrics.set("mingying_audit_lag_seconds", "Age of the oldest unsealed audit row.", lag.lag.as_secs_f64());
     }
     let read = app.archive.read_stats();
+    let [fast, large, objects] = app.archive.tier_stats();
+    let recall = app.archive.blobs().recall_stats();
     for (name, help, value) in [
         ("mingying_image_rows_found", "Look-ups of an image answered from memory.", read.row_hits),
         ("mingying_image_rows_missed", "Look-ups of an image answered by the database.", read.row_misses),
         ("mingying_derived_found", "Texts and pictures made from images that had been made before.", read.derived.hits),
         ("mingying_derived_made", "Texts and pictures made from images that had to be made.", read.derived.misses),
         ("mingying_derived_bytes", "Size of the texts and pictures that are kept.", read.derived.bytes),
+        ("mingying_packs_fast_bytes", "Packs on the fast disk.", fast.bytes),
+        ("mingying_packs_large_bytes", "Packs on the large disk.", large.bytes),
+        ("mingying_packs_bucket_bytes", "Packs in the object store.", objects.bytes),
+        (
+            "mingying_recall_found",
+            "Reads of packs in the object store answered from what is kept near by.",
+            recall.hits,
+        ),
+        ("mingying_recall_brought", "Pieces of packs brought from the object store.", recall.fetched),
+        ("mingying_recall_bytes", "Size of the pieces that are kept near by.", recall.bytes),
     ] {
         app.metrics.set(name, help, value as f64);
     }

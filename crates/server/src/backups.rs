@@ -46,7 +46,8 @@ impl Backups {
         let now = self.app.clock.now();
         let newest = mingying_archive::newest_state(folder);
         if newest.is_none_or(|made| made.plus(every) <= now) {
-            match crate::images::back_up(&self.app.archive, &self.data_dir, folder, backup.keep_days).await {
+            let Backup { keep_days, leave_s3, .. } = *backup;
+            match crate::images::back_up(&self.app.archive, &self.data_dir, folder, keep_days, leave_s3).await {
                 Ok(done) => {
                     *told = None;
                     tracing::info!(rows = done.manifest.rows, copied = done.copied, "backup made");

@@ -1,6 +1,7 @@
 //! Configuration: one typed TOML file, `MINGYING_*` variables and flags over it, checked before anything starts.
 
 use crate::ServerError;
+use crate::tiers::Tiers;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -93,6 +94,8 @@ pub struct Images {
     /// DICOM TLS (PS3.15 B.12). Absent: on unless the listener is on loopback. `false` on a network is a decision for a
     /// segment whose modalities cannot do better (R-4.3.1-d).
     pub tls: Option<bool>,
+    /// Where images lie that nobody has sent for a while.
+    pub tiers: Tiers,
 }
 
 impl Default for Images {
@@ -114,6 +117,7 @@ impl Default for Images {
             check_every_days: 7,
             keep_deleted_days: 30,
             tls: None,
+            tiers: Tiers::default(),
         }
     }
 }
@@ -128,11 +132,13 @@ pub struct Backup {
     pub every_minutes: u64,
     /// How far back a state can be restored: each of the last day, then the last of each day.
     pub keep_days: u32,
+    /// Name the images in the S3 bucket with their hash and do not copy them.
+    pub leave_s3: bool,
 }
 
 impl Default for Backup {
     fn default() -> Self {
-        Self { folder: None, every_minutes: 60, keep_days: 30 }
+        Self { folder: None, every_minutes: 60, keep_days: 30, leave_s3: false }
     }
 }
 
@@ -284,6 +290,7 @@ impl Config {
         config.zone()?;
         config.check_backup()?;
         config.check_demo()?;
+        config.images.tiers.check(&config.data_dir)?;
         Ok(config)
     }
 

@@ -30,6 +30,9 @@ pub(crate) enum Job {
         dir: PathBuf,
         #[serde(default)]
         keep_days: u32,
+        /// Name what lies in the bucket instead of copying it.
+        #[serde(default)]
+        leave_s3: bool,
     },
 }
 
@@ -62,7 +65,7 @@ impl Store {
             Job::Import { dir } => self.import(&ctx, dir, lines).await,
             Job::Export { dir, studies } => self.export(&ctx, &dir, studies, lines).await,
             Job::Verify => self.verify(lines).await,
-            Job::Backup { dir, keep_days } => self.backup(&dir, keep_days, lines).await,
+            Job::Backup { dir, keep_days, leave_s3 } => self.backup(&dir, keep_days, leave_s3, lines).await,
         }
     }
 
@@ -196,6 +199,9 @@ impl Store {
         for uid in &images.corrupt {
             say(lines, format!("CORRUPT {uid}")).await;
         }
+        for pack in &images.unreachable {
+            say(lines, format!("NOT CHECKED pack {pack:016x}: its disk or bucket cannot be reached")).await;
+        }
         let chain = mingying_access::verify_chain(&self.db).await?;
         match &chain.first_break {
             None => say(lines, format!("audit chain: {} rows sealed, intact, head {}", chain.sealed, chain.head)).await,
@@ -204,11 +210,16 @@ impl Store {
         Ok(images.intact() && chain.first_break.is_none())
     }
 
-    async fn backup(&self, dir: &Path, keep_days: u32, lines: &Lines) -> Result<bool, ServerError> {
-        let made = back_up(&self.archive, &self.data_dir, dir, keep_days).await;
+    async fn backup(&self, dir: &Path, keep_days: u32, leave_s3: bool, lines: &Lines) -> Result<bool, ServerError> {
+        let made = back_up(&self.archive, &self.data_dir, dir, keep_days, leave_s3).await;
         let BackedUp { manifest, copied } = made.map_err(|error| ServerError::Said(error.to_string()))?;
         say(lines, format!("{} files, {} rows in {}", manifest.files.len(), manifest.rows, dir.display())).await;
         say(lines, format!("{} MiB of images were new", copied >> 20)).await;
+        if !manifest.elsewhere.is_empty() {
+            let count = manifest.elsewhere.len();
+            say(lines, format!("{count} packs are named and lie in the bucket: without it this backup is not whole"))
+                .await;
+        }
         say(lines, "the folder holds patient data and the key of second factors: keep it as safe as the server").await;
         Ok(true)
     }
@@ -220,8 +231,10 @@ pub(crate) async fn back_up(
     data_dir: &Path,
     dir: &Path,
     keep_days: u32,
+    leave_s3: bool,
 ) -> Result<BackedUp, BackupError> {
-    let done = archive.backup(dir, Keep { days: keep_days }).await?;
+    let keep = Keep { days: keep_days };
+    let done = if leave_s3 { archive.backup_near(dir, keep).await? } else { archive.backup(dir, keep).await? };
     let key = std::fs::read(data_dir.join(crate::setup::KEY_FILE))?;
     crate::tls::write_private_io(&dir.join(crate::setup::KEY_FILE), &key)?;
     Ok(done)

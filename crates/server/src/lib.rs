@@ -13,6 +13,7 @@ mod images;
 mod keep;
 mod listen;
 mod setup;
+mod tiers;
 mod tls;
 mod workers;
 

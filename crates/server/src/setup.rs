@@ -94,9 +94,14 @@ impl Place {
             .ok_or_else(|| ServerError::Said("this installation is not set up: run `mingying serve` once".to_owned()))
     }
 
+    /// How the store of blobs is to behave.
+    pub(crate) fn blob_settings(config: &Config) -> Result<mingying_blob::Settings, ServerError> {
+        let tiers = config.images.tiers.open(&config.data_dir)?;
+        Ok(mingying_blob::Settings { reserve: config.images.disk_reserve, tiers, ..Default::default() })
+    }
+
     fn blobs(&self, config: &Config) -> Result<Blobs, ServerError> {
-        let settings = mingying_blob::Settings { reserve: config.images.disk_reserve, ..Default::default() };
-        Ok(Blobs::open(&self.data_dir.join("blobs"), settings)?)
+        Ok(Blobs::open(&self.data_dir.join("blobs"), Self::blob_settings(config)?)?)
     }
 
     /// Makes the archive's tables again from the packs. What belongs to an organization that this database does not
@@ -105,7 +110,12 @@ impl Place {
         let home = self.organization(config).await?;
         let fallback = mingying_archive::Settings::new(home).owner;
         let ctx = self.operator();
-        Ok(mingying_archive::rebuild(&self.db, &self.blobs(config)?, &ctx, &[home], &fallback).await?)
+        let blobs = self.blobs(config)?;
+        let adopted = blobs.adopt().await?;
+        if adopted > 0 {
+            tracing::info!(adopted, "packs found on the large disk and in the bucket");
+        }
+        Ok(mingying_archive::rebuild(&self.db, &blobs, &ctx, &[home], &fallback).await?)
     }
 
     /// Whose installation this is. A demonstration's organization has a fixed id and may not exist yet.
@@ -127,6 +137,7 @@ impl Place {
         settings.retention.evidence = Some(Arc::new(SignedReports { db: self.db.clone() }));
         settings.warning = config.images.disk_warning.max(config.images.disk_reserve);
         settings.org_bytes.clone_from(&config.images.organization_bytes);
+        settings.tiering = config.images.tiers.rule();
         settings.derived = (config.images.derived_size > 0).then(|| self.data_dir.join("derived"));
         settings.max_derived = config.images.derived_size;
         settings.siblings = Some(self.data_dir.join("siblings"));

@@ -62,6 +62,11 @@ pub(crate) fn acceptor(
 
 /// For calls to other systems, trusting what this machine trusts.
 pub(crate) fn client_config() -> Result<Arc<rustls::ClientConfig>, ServerError> {
+    client_config_trusting(None)
+}
+
+/// As `client_config`, trusting the certificates of a file besides.
+pub(crate) fn client_config_trusting(file: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, ServerError> {
     let mut roots = rustls::RootCertStore::empty();
     for path in ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"] {
         if let Ok(certificates) = CertificateDer::pem_file_iter(path) {
@@ -70,6 +75,12 @@ pub(crate) fn client_config() -> Result<Arc<rustls::ClientConfig>, ServerError> 
                 let _ = roots.add(certificate);
             }
             break;
+        }
+    }
+    if let Some(file) = file {
+        let say = |error: &dyn std::fmt::Display| ServerError::Tls(format!("{}: {error}", file.display()));
+        for certificate in CertificateDer::pem_file_iter(file).map_err(|error| say(&error))? {
+            roots.add(certificate.map_err(|error| say(&error))?).map_err(|error| say(&error))?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

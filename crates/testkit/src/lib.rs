@@ -1,7 +1,9 @@
-//! What tests share: a fresh database on each engine, a clock that stands still, contexts for each role.
+//! What tests share: a fresh database on each engine, a real S3 server and a bad line to it,
+//! a clock that stands still, contexts for each role.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod database;
+pub mod s3;
 
 pub use database::{TestDb, postgres, sqlite};
 

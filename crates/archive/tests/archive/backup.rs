@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 async fn restored(backup: &Path, db: &Db, dir: &Path) -> Result<mingying_archive::Restored, BackupError> {
-    restore(backup, None, db, dir, mingying_testkit::clock(), Settings::new(org())).await
+    let blobs = mingying_blob::Settings::default();
+    restore(backup, None, db, dir, blobs, mingying_testkit::clock(), Settings::new(org())).await
 }
 
 on_both! {
@@ -164,7 +165,8 @@ on_both! {
             let empty = mingying_testkit::sqlite().await;
             let folder = dir.path().join(format!("restored-{number}"));
             let later = at.plus(Duration::from_mins(10));
-            let restored = restore(&backup, Some(later), &empty.db, &folder, clock.clone(), Settings::new(org())).await;
+            let plain = mingying_blob::Settings::default();
+            let restored = restore(&backup, Some(later), &empty.db, &folder, plain, clock.clone(), Settings::new(org())).await;
             assert_eq!(restored.unwrap().made_at, *at);
             let again = open(empty.db.clone(), &folder).await;
             assert_eq!(&answers(&again).await, answers_then);

@@ -16,3 +16,4 @@ mod scrub;
 mod siblings;
 mod soak;
 mod storage;
+mod tiers;

@@ -3,6 +3,7 @@
 use super::PlaceArgs;
 use crate::{Config, Place, ServerError};
 use jiff::SignedDuration;
+use mingying_blob::Tier;
 use mingying_db::Db;
 use mingying_dimse::{ManagePeers, ReadPeers};
 use std::io::Write as _;
@@ -48,6 +49,7 @@ pub(super) async fn doctor(args: &PlaceArgs) -> Result<ExitCode, ServerError> {
     };
     disk(&mut findings, &config);
     clock(&mut findings).await;
+    tiers(&mut findings, &config).await;
     fonts(&mut findings, &config).await;
     ports(&mut findings, &config).await;
     match args.open().await {
@@ -99,6 +101,28 @@ fn disk(findings: &mut Findings, config: &Config) {
         Ok(took) => findings.good("fsync", &format!("{:.1} ms", took.as_secs_f64() * 1000.0)),
         Err(error) => {
             findings.bad("fsync", &error.to_string(), "the disk does not take writes: check it and its mount");
+        }
+    }
+}
+
+/// Whether the large disk and the bucket can be written and read.
+async fn tiers(findings: &mut Findings, config: &Config) {
+    let tiers = match config.images.tiers.open(&config.data_dir) {
+        Ok(tiers) => tiers,
+        Err(error) => {
+            findings.bad("tiers", &error.to_string(), "mend the files that images.tiers.s3 names");
+            return;
+        }
+    };
+    for (tier, probed) in tiers.probe().await {
+        let (what, advice) = match tier {
+            Tier::Fast => continue,
+            Tier::Large => ("large", "mount the disk, make the folder of images.tiers.large, check its owner"),
+            Tier::Objects => ("s3", "check images.tiers.s3: endpoint, bucket, keys and their rights, certificate"),
+        };
+        match probed {
+            Ok(()) => findings.good(what, "can be written and read"),
+            Err(reason) => findings.bad(what, &reason, advice),
         }
     }
 }

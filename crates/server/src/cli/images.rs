@@ -29,6 +29,19 @@ pub(super) struct ExportArgs {
 }
 
 #[derive(Args)]
+pub(super) struct BackupArgs {
+    /// A new or empty folder, or that of an earlier backup
+    dir: PathBuf,
+    /// Name the images in the S3 bucket with their hash and do not copy them: such a backup restores only where that
+    /// bucket can be reached
+    #[arg(long)]
+    leave_s3: bool,
+    /// Keep earlier states: each of the last 24 hours, then the last of each day so many days back; 0 keeps none
+    #[arg(long, default_value_t = 0)]
+    keep_days: u32,
+}
+
+#[derive(Args)]
 pub(super) struct RestoreArgs {
     /// Folder of a backup
     dir: PathBuf,
@@ -82,8 +95,9 @@ pub(super) async fn verify(args: &PlaceArgs) -> Result<ExitCode, ServerError> {
     run(args, Job::Verify).await
 }
 
-pub(super) async fn backup(args: &PlaceArgs, dir: &Path, keep_days: u32) -> Result<ExitCode, ServerError> {
-    run(args, Job::Backup { dir: absolute(dir)?, keep_days }).await
+pub(super) async fn backup(args: &PlaceArgs, backup: BackupArgs) -> Result<ExitCode, ServerError> {
+    let BackupArgs { dir, leave_s3, keep_days } = backup;
+    run(args, Job::Backup { dir: absolute(&dir)?, keep_days, leave_s3 }).await
 }
 
 /// By the running server if there is one, else here.
@@ -144,7 +158,8 @@ pub(super) async fn restore(args: &PlaceArgs, restore: RestoreArgs) -> Result<Ex
     // Nobody's yet: what the backup says about owners is loaded before anything asks.
     let settings = mingying_archive::Settings::new(mingying_kernel::OrgId::from_uuid(uuid::Uuid::nil()));
     let blobs = config.data_dir.join("blobs");
-    let restored = mingying_archive::restore(dir, restore.at, &place.db, &blobs, place.clock.clone(), settings)
+    let how = Place::blob_settings(&config)?;
+    let restored = mingying_archive::restore(dir, restore.at, &place.db, &blobs, how, place.clock.clone(), settings)
         .await
         .map_err(|error| ServerError::Said(error.to_string()))?;
     println!(

@@ -60,12 +60,7 @@ enum Command {
     /// Compute the hash of every stored image again, heal what a replica has, and walk the audit chain
     Verify,
     /// Copy database and images, online and consistent, into a new folder, or what is new into that of an earlier backup
-    Backup {
-        dir: PathBuf,
-        /// Keep earlier states: each of the last 24 hours, then the last of each day so many days back; 0 keeps none
-        #[arg(long, default_value_t = 0)]
-        keep_days: u32,
-    },
+    Backup(images::BackupArgs),
     /// Make an installation from a backup; the data folder must be empty
     Restore(images::RestoreArgs),
     /// Print the OpenAPI document
@@ -146,7 +141,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, ServerError> {
         Command::Import(args) => images::import(&cli.place, args).await,
         Command::Export(args) => images::export(&cli.place, args).await,
         Command::Verify => images::verify(&cli.place).await,
-        Command::Backup { dir, keep_days } => images::backup(&cli.place, &dir, keep_days).await,
+        Command::Backup(args) => images::backup(&cli.place, args).await,
         Command::Restore(args) => images::restore(&cli.place, args).await,
         Command::Openapi => {
             let text = mingying_http::document().to_pretty_json();

@@ -156,3 +156,36 @@ fn the_doctor_says_what_to_do() {
         assert!(text.contains(word), "{word} in {text}");
     }
 }
+
+#[test]
+fn the_doctor_tries_the_large_disk_and_the_bucket() {
+    use mingying_testkit::s3::S3Server;
+    let s3 = S3Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let (data, large) = (dir.path().join("data"), dir.path().join("large"));
+    for (name, key) in [("access", S3Server::ACCESS_KEY), ("secret", S3Server::SECRET_KEY)] {
+        std::fs::write(dir.path().join(name), format!("{key}\n")).unwrap();
+    }
+    let at = dir.path().display();
+    let file = dir.path().join("mingying.toml");
+    let text = format!(
+        "[images.tiers]\nlarge = '{}'\n[images.tiers.s3]\nendpoint = '{}'\nbucket = 'images'\npatience_seconds = 3\n\
+         access_key_file = '{at}/access'\nsecret_key_file = '{at}/secret'\n",
+        large.display(),
+        s3.endpoint
+    );
+    std::fs::write(&file, text).unwrap();
+    std::fs::create_dir(&data).unwrap();
+    let doctor = || said(&run(&data, &["doctor", "--config", file.to_str().unwrap()], ""));
+    let line = |text: &str, what: &str| {
+        text.lines().find(|line| line.contains(&format!(" {what} "))).unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let text = doctor();
+    assert!(line(&text, "large").starts_with("BAD") && line(&text, "s3").starts_with("ok"), "{text}");
+    std::fs::create_dir(&large).unwrap();
+    drop(s3);
+    let text = doctor();
+    assert!(line(&text, "large").starts_with("ok") && line(&text, "s3").starts_with("BAD"), "{text}");
+    std::fs::remove_file(dir.path().join("secret")).unwrap();
+    assert!(line(&doctor(), "tiers").starts_with("BAD"));
+}
