@@ -10,6 +10,7 @@ use crate::disk::{Disk, LocalDisk};
 use crate::record::{Ended, PACK_HEADER, PackHeaderError, made_at, read_pack_header};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
@@ -76,7 +77,7 @@ impl PackNote {
             len: home.len,
             made_at: home.made_at,
             before: home.before.map(|before| (before.pack, before.at)),
-            sha256: home.sha256.map(|sha256| sha256.iter().map(|byte| format!("{byte:02x}")).collect()),
+            sha256: home.sha256.map(|sha256| hex(&sha256)),
         }
     }
 }
@@ -204,6 +205,14 @@ fn read_note(disk: &dyn Disk, dir: &Path, pack: u64, tier: Tier) -> Result<Optio
         before: note.before.map(|(pack, at)| Ended { pack, at }),
         sha256: note.sha256.as_deref().and_then(unhex),
     }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

@@ -282,6 +282,7 @@ impl Packs {
                 return Err(BlobError::Unavailable);
             }
             self.disk.create_dir(large)?;
+            erase(&*self.disk, &large.join(MARKER))?;
             let file = self.disk.create(&large.join(MARKER))?;
             file.write_at(&[IoSlice::new(owner(pack).as_bytes())], 0)?;
             file.sync_data()?;
@@ -296,12 +297,17 @@ impl Packs {
     /// Whether the marker lies in the folder of the large disk. `Misplaced` when it is another installation's.
     fn large_is_mounted(&self, pack: u64) -> Result<bool, BlobError> {
         let Some(large) = &self.large else { return Ok(false) };
-        match self.disk.open_to_read(&large.join(MARKER)) {
-            Ok(file) if file.read_some(0, 64)? == owner(pack).as_bytes() => Ok(true),
-            Ok(_) => Err(BlobError::Misplaced("the large disk holds packs of another installation")),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(e.into()),
+        let marker = match self.disk.open_to_read(&large.join(MARKER)) {
+            Ok(file) => file.read_some(0, 64)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(e.into()),
+        };
+        // One that a power cut tore was never followed by a pack.
+        let whole = marker.len() == owner(pack).len() && marker.iter().all(u8::is_ascii_hexdigit);
+        if whole && marker != owner(pack).as_bytes() {
+            return Err(BlobError::Misplaced("the large disk holds packs of another installation"));
         }
+        Ok(whole)
     }
 
     /// The next bytes of a pack, also hashed.

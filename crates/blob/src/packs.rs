@@ -410,6 +410,10 @@ impl Packs {
     /// Prepares the tail of a pack from `from` for a scan: what is read afterwards is on the disk, not only in memory.
     /// After a crash of the process the cache may hold records that were never synced.
     pub fn settle(&self, pack: u64, from: u64) -> Result<(), BlobError> {
+        // What was moved was synced and compared before.
+        if self.home(pack).is_some_and(|home| home.tier != Tier::Fast) {
+            return Ok(());
+        }
         let file = self.file(pack)?;
         if file.size()? > from {
             file.sync_data()?;
@@ -421,6 +425,10 @@ impl Packs {
     /// Reads records from `from` on, at most `max_records`, as far as the pack's bytes count.
     pub fn scan(&self, pack: u64, from: u64, max_records: usize, depth: Depth) -> Result<Scan, BlobError> {
         let to = self.len_of(pack)?;
+        if from > 0 && from >= to {
+            // A start asks no tier about packs that are indexed: it may be out of reach.
+            return Ok(Scan { end: from, ..Scan::default() });
+        }
         let file = self.file_to_pass(pack)?;
         let mut scan = scan::scan(&*file, pack, from, to, max_records, depth)?;
         if scan.next.is_none() {

@@ -3,11 +3,12 @@
 
 use mingying_blob::sim::SimDisk;
 use mingying_blob::simbucket::{Fault, SimBucket};
-use mingying_blob::{BlobError, Blobs, Depth, Disk, Entry, Kind, LocalDisk, Location, Settings, Tier, Tiers};
+use mingying_blob::{BlobError, Blobs, Bucket, Depth, Disk, Entry, Kind, LocalDisk, Location, Settings, Tier, Tiers};
 use mingying_kernel::Timestamp;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn content(seed: u64) -> Vec<u8> {
     let len = 500 + seed * 37 % 2500;
@@ -22,8 +23,13 @@ async fn put(blobs: &Blobs, seed: u64) -> Result<Location, BlobError> {
     Ok(blobs.publish(vec![entry], Timestamp::from_micros(seed as i64)).await?[0])
 }
 
-fn settings(large: &Path, bucket: &SimBucket, recall: &Path) -> Settings {
-    let tiers = Tiers { large: Some(large.to_owned()), objects: Some(bucket.bucket(recall)) };
+/// For a machine that is busy.
+const LONG: Duration = Duration::from_mins(1);
+const SHORT: Duration = Duration::from_millis(200);
+
+fn settings(large: &Path, bucket: &SimBucket, recall: &Path, patience: Duration) -> Settings {
+    let objects = Some(Bucket { patience, ..bucket.bucket(recall) });
+    let tiers = Tiers { large: Some(large.to_owned()), objects };
     Settings { pack_size: 4096, reserve: 0, tiers, ..Settings::default() }
 }
 
@@ -37,15 +43,16 @@ struct Bench {
 }
 
 impl Bench {
-    fn open_on(disk: Arc<dyn Disk>, dir: &Path, recall: &Path, bucket: &SimBucket) -> Result<Blobs, BlobError> {
-        Blobs::open_on(disk, &dir.join("blobs"), settings(&dir.join("large"), bucket, recall))
+    fn open_on(disk: Arc<dyn Disk>, dir: &Path, recall: &Path, bucket: &SimBucket, patience: Duration) -> Blobs {
+        let settings = settings(&dir.join("large"), bucket, recall, patience);
+        Blobs::open_on(disk, &dir.join("blobs"), settings).unwrap()
     }
 
     /// With some packs full of blobs.
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (disk, bucket) = (Arc::new(LocalDisk), SimBucket::new());
-        let blobs = Self::open_on(disk.clone(), dir.path(), &dir.path().join("recall"), &bucket).unwrap();
+        let blobs = Self::open_on(disk.clone(), dir.path(), &dir.path().join("recall"), &bucket, LONG);
         let mut places = Vec::new();
         for seed in 0..20 {
             places.push(put(&blobs, seed).await.unwrap());
@@ -54,8 +61,12 @@ impl Bench {
     }
 
     fn reopen(&mut self) {
+        self.reopen_with(LONG);
+    }
+
+    fn reopen_with(&mut self, patience: Duration) {
         let recall = self.dir.path().join("recall");
-        self.blobs = Self::open_on(self.disk.clone(), self.dir.path(), &recall, &self.bucket).unwrap();
+        self.blobs = Self::open_on(self.disk.clone(), self.dir.path(), &recall, &self.bucket, patience);
     }
 
     fn tier(&self, pack: u64) -> Tier {
@@ -157,6 +168,7 @@ async fn a_bucket_out_of_reach_makes_reads_unavailable_and_holds_up_nothing_else
     let mut bench = Bench::new().await;
     let packs = sealed(&bench.blobs);
     bench.go(packs[0], Tier::Objects).await.unwrap();
+    bench.reopen_with(SHORT);
     let far = bench.places[0];
     for fault in [Fault::Fails, Fault::Hangs, Fault::Absent, Fault::Short] {
         bench.bucket.set(fault);
@@ -185,8 +197,9 @@ async fn a_bucket_out_of_reach_makes_reads_unavailable_and_holds_up_nothing_else
         bench.reads().await;
         // What was kept is taken away, so that the next round asks again.
         std::fs::remove_dir_all(bench.dir.path().join("recall")).unwrap();
-        bench.reopen();
+        bench.reopen_with(SHORT);
     }
+    bench.reopen();
     bench.go(packs[1], Tier::Objects).await.unwrap();
     bench.reads().await;
 }
@@ -201,7 +214,9 @@ async fn what_rots_near_by_is_brought_again_and_what_rots_far_away_is_never_give
     for entry in std::fs::read_dir(bench.dir.path().join("recall")).unwrap() {
         let path = entry.unwrap().path();
         let mut bytes = std::fs::read(&path).unwrap();
-        bytes.iter_mut().for_each(|byte| *byte ^= 1);
+        for byte in &mut bytes {
+            *byte ^= 1;
+        }
         std::fs::write(&path, bytes).unwrap();
     }
     bench.reads().await;
@@ -234,7 +249,7 @@ async fn a_store_does_not_open_without_the_tiers_that_hold_its_packs_nor_mix_wit
     bench.go(packs[0], Tier::Large).await.unwrap();
     bench.go(packs[1], Tier::Objects).await.unwrap();
     let folder = bench.dir.path().join("blobs");
-    let some = settings(&bench.dir.path().join("large"), &bench.bucket, &bench.dir.path().join("recall"));
+    let some = settings(&bench.dir.path().join("large"), &bench.bucket, &bench.dir.path().join("recall"), LONG);
     let without_bucket = Settings { tiers: Tiers { objects: None, ..some.tiers.clone() }, ..some.clone() };
     let without_large = Settings { tiers: Tiers { large: None, ..some.tiers.clone() }, ..some };
     for lacking in [without_bucket, without_large] {
@@ -260,7 +275,7 @@ async fn a_store_does_not_open_without_the_tiers_that_hold_its_packs_nor_mix_wit
     assert!(!bench.blobs.is_there(packs[1]).await.unwrap());
 
     let other = tempfile::tempdir().unwrap();
-    let shared = settings(&large, &bench.bucket, &other.path().join("recall"));
+    let shared = settings(&large, &bench.bucket, &other.path().join("recall"), LONG);
     let stranger = Blobs::open(&other.path().join("blobs"), shared).unwrap();
     for seed in 0..8 {
         put(&stranger, seed).await.unwrap();
@@ -280,6 +295,7 @@ async fn a_removed_pack_goes_from_its_tier_when_that_can_be_reached() {
     bench.go(packs[0], Tier::Objects).await.unwrap();
     bench.go(packs[1], Tier::Large).await.unwrap();
     bench.go(packs[2], Tier::Objects).await.unwrap();
+    bench.reopen_with(SHORT);
     bench.bucket.set(Fault::Fails);
     bench.blobs.remove(packs[0]).await.unwrap();
     bench.blobs.remove(packs[1]).await.unwrap();
@@ -324,7 +340,7 @@ async fn a_power_cut_at_any_step_of_a_move_loses_nothing() {
     let recall = tempfile::tempdir().unwrap();
     for step in 0.. {
         let (disk, bucket) = (SimDisk::new(), SimBucket::new());
-        let open = || Bench::open_on(Arc::new(disk.clone()), Path::new("/data"), recall.path(), &bucket).unwrap();
+        let open = || Bench::open_on(Arc::new(disk.clone()), Path::new("/data"), recall.path(), &bucket, LONG);
         let blobs = open();
         let mut places = Vec::new();
         for seed in 0..16 {

@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
+/// For a server that is slow to answer on a busy machine.
+const LONG: Duration = Duration::from_mins(1);
 
 fn settings(replicas: Vec<std::path::PathBuf>) -> Settings {
     let house = Housekeeping { replicas, rate: 0, keep_deleted: DAY, live_share: 0.7, ..Housekeeping::default() };
@@ -34,12 +36,10 @@ fn blobs(dir: &Path, bucket: &Bucket) -> Blobs {
     Blobs::open(&dir.join("blobs"), blob_settings(dir, Some(bucket))).unwrap()
 }
 
-/// Over one line, with little patience.
-fn s3(endpoint: String, recall: &Path) -> Bucket {
+fn s3(endpoint: String, recall: &Path, patience: Duration) -> Bucket {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-    let patience = Duration::from_secs(2);
     let s3 = S3 {
         endpoint: Some(endpoint),
         region: "us-east-1".to_owned(),
@@ -66,7 +66,7 @@ async fn move_all(bench: &Bench, clock: &ManualClock, age: Duration) {
 
 async fn objects_in(bucket: &Bucket) -> usize {
     let list = bucket.store.list_with_delimiter(Some(&object_store::path::Path::from("hospital"))).await.unwrap();
-    list.objects.iter().filter(|meta| meta.location.as_ref().ends_with(".pack")).count()
+    list.objects.iter().filter(|meta| meta.location.extension() == Some("pack")).count()
 }
 
 fn on_tier(bench: &Bench, tier: Tier) -> Vec<u64> {
@@ -168,14 +168,14 @@ async fn whole_life(db: Db, dir: &Path, bucket: &Bucket) {
 on_both! {
     async fn packs_in_an_object_store_change_nothing(db: Db) {
         let dir = tempfile::tempdir().unwrap();
-        let bucket = SimBucket::new().bucket(&dir.path().join("recall"));
+        let bucket = Bucket { patience: LONG, ..SimBucket::new().bucket(&dir.path().join("recall")) };
         whole_life(db, dir.path(), &bucket).await;
     }
 
     async fn packs_on_a_real_s3_server_change_nothing(db: Db) {
         let server = S3Server::start();
         let dir = tempfile::tempdir().unwrap();
-        let bucket = s3(server.endpoint.clone(), &dir.path().join("recall"));
+        let bucket = s3(server.endpoint.clone(), &dir.path().join("recall"), LONG);
         whole_life(db, dir.path(), &bucket).await;
     }
 
@@ -217,15 +217,42 @@ on_both! {
     }
 }
 
+#[tokio::test]
+async fn without_its_large_disk_an_archive_starts_and_stores() {
+    let test = mingying_testkit::sqlite().await;
+    let dir = tempfile::tempdir().unwrap();
+    let bucket = Bucket { patience: LONG, ..SimBucket::new().bucket(&dir.path().join("recall")) };
+    let clock = mingying_testkit::clock();
+    let open = || open_with(test.db.clone(), blobs(dir.path(), &bucket), clock.clone(), settings(Vec::new()));
+    let bench = open().await.unwrap();
+    for i in 1..=12 {
+        bench.send(&slice(1, 1, i)).await.unwrap();
+    }
+    move_all(&bench, &clock, DAY * 11).await;
+    let before = everything(&bench).await;
+    let far = bench.archive.instances_of(&bench.read(), "1.2.3.1", None, None).await.unwrap().remove(0);
+    assert!(on_tier(&bench, Tier::Large).contains(&far.location.pack));
+    bench.archive.close().await;
+    std::fs::rename(dir.path().join("large"), dir.path().join("away")).unwrap();
+    let bench = open().await.unwrap();
+    let read = bench.archive.read(&far, 0, 100).await;
+    assert!(matches!(read, Err(ArchiveError::Blob(BlobError::Unavailable))), "{read:?}");
+    let verified = bench.archive.verify().await.unwrap();
+    assert!(verified.unreachable.contains(&far.location.pack) && verified.missing.is_empty(), "{verified:?}");
+    std::fs::rename(dir.path().join("away"), dir.path().join("large")).unwrap();
+    assert_eq!(everything(&bench).await, before);
+    bench.send(&slice(2, 1, 1)).await.unwrap();
+    assert!(bench.archive.verify().await.unwrap().intact());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_line_to_s3_gives_the_right_pixels_or_asks_to_try_again() {
     let server = S3Server::start();
     let line = Line::to(server.address()).await;
     let test = mingying_testkit::sqlite().await;
     let dir = tempfile::tempdir().unwrap();
-    let mut bucket = s3(line.endpoint(), &dir.path().join("recall"));
-    bucket.patience = Duration::from_millis(500);
-    bucket.recall_size = 0;
+    let over = |patience| Bucket { recall_size: 0, ..s3(line.endpoint(), &dir.path().join("recall"), patience) };
+    let bucket = over(LONG);
     let clock = mingying_testkit::clock();
     let bench =
         open_with(test.db.clone(), blobs(dir.path(), &bucket), clock.clone(), settings(Vec::new())).await.unwrap();
@@ -233,6 +260,10 @@ async fn a_bad_line_to_s3_gives_the_right_pixels_or_asks_to_try_again() {
         bench.send(&slice(1, 1, i)).await.unwrap();
     }
     move_all(&bench, &clock, DAY * 25).await;
+    bench.archive.close().await;
+    let bucket = over(Duration::from_millis(500));
+    let bench =
+        open_with(test.db.clone(), blobs(dir.path(), &bucket), clock.clone(), settings(Vec::new())).await.unwrap();
     // One image of each pack: nothing of it was brought before.
     let mut packs = on_tier(&bench, Tier::Objects);
     let mut far = bench.archive.instances_of(&bench.read(), "1.2.3.1", None, None).await.unwrap();
@@ -268,5 +299,7 @@ async fn a_bad_line_to_s3_gives_the_right_pixels_or_asks_to_try_again() {
         };
         assert!(bytes == sent, "{trouble:?}");
     }
-    assert!(bench.archive.verify().await.unwrap().intact());
+    while !bench.archive.verify().await.unwrap().unreachable.is_empty() {}
+    assert!(bench.archive.verify().await.unwrap().missing.is_empty());
+    assert_eq!(bench.archive.stats().await.unwrap().damaged, 0);
 }
