@@ -46,6 +46,7 @@ fn packs_in(dir: &Path, settings: &SiblingSettings) -> Result<Blobs, BlobError> 
         memory_per_blob: 4 << 20,
         memory: 32 << 20,
         reserve: settings.reserve,
+        tiers: mingying_blob::Tiers::default(),
     };
     std::fs::create_dir_all(dir)?;
     Blobs::open(dir, settings)
