@@ -259,6 +259,18 @@ fn lossless_codecs_give_the_same_samples() {
 }
 
 #[test]
+fn jpeg_2000_of_more_components_than_announced_is_refused_before_it_is_decoded() {
+    let mut many = data!("gray12.j2k").to_vec();
+    let component = many[42..45].to_vec();
+    many.splice(45..45, component.repeat(199));
+    many[4..6].copy_from_slice(&(38_u16 + 3 * 200).to_be_bytes());
+    many[40..42].copy_from_slice(&200_u16.to_be_bytes());
+    let gray12 = image(40, 45, 1, 12, false, "MONOCHROME2");
+    let refused = decode(&gray12, "1.2.840.10008.1.2.4.90", &many);
+    assert_eq!(refused, Err(CodecError::Damaged("number of components")));
+}
+
+#[test]
 fn near_lossless_stays_within_its_bound() {
     let object = image(40, 45, 1, 12, false, "MONOCHROME2");
     let near = decode(&object, "1.2.840.10008.1.2.4.81", data!("gray12.near.jls")).unwrap();

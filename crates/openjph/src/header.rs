@@ -7,6 +7,9 @@ const DAMAGED: Error = Error::Damaged("codestream header");
 
 /// Decomposition levels that the standard allows.
 const MAX_LEVELS: u8 = 32;
+/// Most samples of an image: 64 Mi, as for every codec. Without a bound a header of a few bytes would ask for as many
+/// code-blocks and as much memory as it likes.
+const MAX_SAMPLES: u64 = 64 << 20;
 /// Most bit planes of a subband that the library's 32-bit arithmetic holds.
 const MAX_PLANES: u8 = 30;
 
@@ -151,6 +154,9 @@ impl Header {
         }
         if !matches!(components, 1 | 3) {
             return Err(Error::Unsupported("number of components"));
+        }
+        if u64::from(width) * u64::from(height) * u64::from(components) > MAX_SAMPLES {
+            return Err(Error::TooLarge);
         }
         let specs = body.get(36..).filter(|s| s.len() == 3 * usize::from(components)).ok_or(DAMAGED)?;
         let first = *specs.first().ok_or(DAMAGED)?;

@@ -178,3 +178,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_size_that_no_image_has_is_refused_before_anything_is_made_for_it() {
+    let (image, pixels) = ct();
+    let mut coded = encode(&image, false, &pixels).unwrap();
+    for at in [8, 12, 24, 28] {
+        coded[at..at + 4].copy_from_slice(&(1u32 << 24).to_be_bytes());
+    }
+    assert_eq!(inspect(&coded), Err(Error::TooLarge));
+}

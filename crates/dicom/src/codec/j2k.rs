@@ -10,6 +10,11 @@ pub(super) fn decode(image: &PixelDescription, frame: &[u8]) -> Result<Decoded, 
     if picture.width() != image.columns || picture.height() != image.rows {
         return Err(CodecError::Damaged("JPEG 2000 dimensions"));
     }
+    // The decoder makes room for all there are. One more than is wanted may be an alpha channel.
+    let samples = usize::from(image.samples);
+    if !(samples..=samples + 1).contains(&components(frame)) {
+        return Err(CodecError::Damaged("number of components"));
+    }
     let mut context = DecoderContext::default();
     let decoded = picture.decode(&mut context).map_err(damaged)?;
     let components = decoded.components();
@@ -37,8 +42,21 @@ pub(super) fn decode(image: &PixelDescription, frame: &[u8]) -> Result<Decoded, 
     Ok(Decoded { bytes: image.pack(depth, samples), photometric })
 }
 
-/// Ssiz of the first component, in the SIZ segment right after SOC (ISO/IEC 15444-1 A.5.1).
-fn is_signed(frame: &[u8]) -> bool {
+/// The SIZ segment right after SOC (ISO/IEC 15444-1 A.5.1), from SOC on.
+fn size_segment(frame: &[u8]) -> &[u8] {
     let start = frame.windows(4).position(|w| w == [0xff, 0x4f, 0xff, 0x51]).unwrap_or(0);
-    frame.get(start + 42).is_some_and(|ssiz| ssiz & 0x80 != 0)
+    frame.get(start..).unwrap_or_default()
+}
+
+/// Csiz.
+fn components(frame: &[u8]) -> usize {
+    match size_segment(frame).get(40..42) {
+        Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
+        _ => 0,
+    }
+}
+
+/// Ssiz of the first component.
+fn is_signed(frame: &[u8]) -> bool {
+    size_segment(frame).get(42).is_some_and(|ssiz| ssiz & 0x80 != 0)
 }

@@ -381,7 +381,7 @@ impl<'a> Scan<'a> {
         if zeros < escape {
             let low = self.reader.bits(k)?;
             let value = (u64::from(zeros) << k) | u64::from(low);
-            i32::try_from(value).ok().filter(|v| *v < 1 << 24).ok_or(DAMAGED)
+            i32::try_from(value).ok().filter(|v| *v <= 2 * self.model.range).ok_or(DAMAGED)
         } else {
             Ok(self.reader.bits(self.model.qbpp)? as i32 + 1)
         }

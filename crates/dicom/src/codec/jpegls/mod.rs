@@ -145,7 +145,8 @@ impl Model {
         if error < 0 {
             next.negative += 1;
         }
-        next.a += (mapped + 1 - kind as i32) >> 1;
+        // Bounded as in `learn`.
+        next.a = (next.a + ((mapped + 1 - kind as i32) >> 1)).min(1 << 26);
         if next.n == self.reset {
             next.a >>= 1;
             next.n >>= 1;
