@@ -7,17 +7,15 @@
 use crate::commit::Task;
 use crate::log::{Applied, Step, said};
 use crate::record::{AboutTombstoneMeta, Doer};
-use crate::scrub::copy_of;
+use crate::scrub::{TOGETHER, copy_of};
 use crate::store;
 use crate::tiers::out_of_reach;
 use crate::{Archive, ArchiveError};
-use mingying_blob::{Depth, Kind};
+use mingying_blob::Kind;
 use mingying_kernel::Ctx;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Bytes of copies that share a sync and a transaction, and how many of them at most.
-const TOGETHER: (u64, usize) = (16 << 20, 64);
 /// Header, meta, checksums and trailer of a record, about: a little too much rather than too little.
 const FRAME: u64 = 700;
 
@@ -46,7 +44,10 @@ impl Archive {
             if !worth || pack.guards {
                 continue;
             }
-            match self.compact_pack(pack.id, pack.len).await {
+            let compacted = async {
+                Ok(self.is_accounted_for(pack.id).await? && self.compact_pack(pack.id, pack.len).await?)
+            };
+            match compacted.await {
                 Ok(true) => {
                     done.packs += 1;
                     done.freed += (pack.len + pack.void).saturating_sub(bytes);
@@ -78,15 +79,33 @@ impl Archive {
         }
     }
 
-    /// Copies what lives in a sealed pack and removes it. `false` when something in it lives that cannot be copied.
+    /// Whether it is known of all damage in a pack that nobody needs what was there: a damaged tombstone that went with
+    /// its pack would bring back what it deleted.
+    async fn is_accounted_for(&self, pack: u64) -> Result<bool, ArchiveError> {
+        for damage in store::damage_between(self.db(), pack, 0, i64::MAX as u64).await? {
+            if !self.is_dead(pack, damage).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Copies what lives in a sealed pack and removes it. `false` when something in it may live that cannot be copied.
     async fn compact_pack(&self, pack: u64, len: u64) -> Result<bool, ArchiveError> {
         let ctx = self.house_ctx();
         let mut next = Some(0);
         let mut copies = Vec::new();
         let mut bytes = 0;
         while let Some(at) = next {
-            let scan = self.blobs().scan(pack, at, TOGETHER.1, Depth::Whole).await?;
+            let scan = self.piece(pack, len, at).await?;
             next = scan.next;
+            for damage in scan.damaged {
+                if !self.is_dead(pack, damage).await? {
+                    store::note_damage(self.db(), pack, damage, "damaged", "", self.clock().now()).await?;
+                    tracing::error!(pack, from = damage.from, to = damage.to, "a damaged pack is not compacted");
+                    return Ok(false);
+                }
+            }
             let claims = store::claims(self.db(), pack, at, next.unwrap_or(len)).await?;
             let claims: HashMap<u64, _> = claims.iter().map(|c| (c.place.location.record, c.place)).collect();
             for found in scan.records {

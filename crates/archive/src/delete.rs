@@ -117,9 +117,9 @@ impl Archive {
             note: note.trim().to_owned(),
         };
         let tombstone = TombstoneMeta::Objects(Box::new(meta));
-        let applied = self.log(Kind::Tombstone, &tombstone, permit.ctx(), Step::Tombstone).await?;
+        let applied = self.log(Kind::Tombstone, &tombstone, permit.ctx(), Step::Tombstone).await;
         self.forget_study(&target.study_uid).await;
-        match applied {
+        match applied? {
             Applied::Deleted(deletion) => Ok(deletion),
             _ => Err(ArchiveError::NotFound),
         }
@@ -162,7 +162,8 @@ impl Archive {
     }
 
     /// Takes a deletion back: what was deleted is in every answer again. An object that has come anew meanwhile stays
-    /// the one that is served. `NotFound` when there is no such deletion or it can no longer be taken back.
+    /// the one that is served. Where stored bytes are damaged the rest comes back, and the deletion stays `Deleted` until
+    /// they are healed and it is taken back again. `NotFound` when there is no such deletion or it can no longer be taken back.
     pub async fn restore_deleted(&self, permit: &Permit<DeleteStudies>, id: i64) -> Result<Deletion, ArchiveError> {
         let (deletion, tombstone) = store::deletion_one(self.db(), permit.scope(), id).await?;
         if deletion.state != DeletionState::Deleted {
@@ -170,7 +171,7 @@ impl Archive {
         }
         let meta = AboutTombstoneMeta { v: 1, at: permit.now(), by: Doer::of(permit.ctx()), tombstone };
         match self.log(Kind::Revoke, &meta, permit.ctx(), Step::Revoke).await? {
-            Applied::Restored(deletion) => Ok(Deletion { state: DeletionState::Restored, ..deletion }),
+            Applied::Restored(deletion) => Ok(deletion),
             _ => Err(ArchiveError::NotFound),
         }
     }

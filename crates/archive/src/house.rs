@@ -16,6 +16,8 @@ const COMPACT_EVERY: Duration = Duration::from_hours(1);
 /// How often it is asked whether the next round of the check is due, and whether a busy moment has passed.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 pub(crate) const MOMENT: Duration = Duration::from_millis(250);
+/// Longest wait for a quiet moment: where images never stop arriving, what is not checked is not healed either.
+const PATIENCE: u32 = 20;
 
 /// How the archive keeps its store in order.
 #[derive(Debug, Clone)]
@@ -132,7 +134,7 @@ impl Archive {
         Ok(Compaction { running, ended, done })
     }
 
-    /// Waits as long as reading so many bytes may take, and as long as images arrive.
+    /// Waits as long as reading so many bytes may take, and for a moment without images, but not for ever.
     pub(crate) async fn pace(&self, bytes: u64) {
         self.pace_at(bytes, self.settings().house.rate).await;
     }
@@ -143,12 +145,30 @@ impl Archive {
             return;
         }
         tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate as f64)).await;
-        loop {
-            let before = self.arrivals();
-            tokio::time::sleep(MOMENT).await;
-            if self.arrivals() == before {
-                return;
-            }
+        quiet(MOMENT, || self.arrivals()).await;
+    }
+}
+
+async fn quiet(moment: Duration, arrivals: impl Fn() -> u64) {
+    for _ in 0..PATIENCE {
+        let before = arrivals();
+        tokio::time::sleep(moment).await;
+        if arrivals() == before {
+            return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[tokio::test]
+    async fn a_store_that_is_never_quiet_is_checked_all_the_same() {
+        let sent = AtomicU64::new(0);
+        // An image each time somebody looks.
+        quiet(Duration::ZERO, || sent.fetch_add(1, Ordering::Relaxed)).await;
+        assert_eq!(sent.load(Ordering::Relaxed), 2 * u64::from(PATIENCE));
     }
 }

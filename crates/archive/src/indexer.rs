@@ -161,7 +161,7 @@ impl Indexer {
             Work::Record { logged, ctx, reply } => {
                 // What came before it is told of before it.
                 self.tell_late(true).await;
-                let telling = Telling { ctx: &ctx, silent: false };
+                let telling = Telling { ctx: &ctx, silent: false, again: false };
                 match apply(&self.db, &self.blobs, &mut self.keys, telling, &logged).await {
                     Ok(applied) => answer_other(reply, Ok(applied)),
                     Err(error) => {

@@ -3,7 +3,7 @@
 
 use crate::describe::Described;
 use crate::header::Defect;
-use crate::model::{Deletion, Ingested};
+use crate::model::{Deletion, DeletionState, Ingested};
 use crate::record::{
     AboutTombstoneMeta, Address, Arrived, CopyMeta, DeletionMeta, Doer, ObjectMeta, Place, RelinkMeta, TombstoneMeta,
     describe_stored,
@@ -12,7 +12,7 @@ use crate::store::{self, Keys, Outcome};
 use crate::tell::{tell_aside, tell_restored, tell_stored_now};
 use crate::{ArchiveError, DeleteStudies, ManageQuarantine, Nothing};
 use mingying_access::audit;
-use mingying_blob::{Blobs, Found, Kind, Location};
+use mingying_blob::{BlobError, Blobs, Found, Kind, Location};
 use mingying_db::{Db, DbError, Tx};
 use mingying_events::payload::archive::{DeletionPurged, InstancesDeleted, QuarantineDeleted, QuarantineReleased};
 use mingying_events::{About, Payload, emit};
@@ -51,15 +51,18 @@ pub(crate) enum Applied {
     /// A quarantined object stays where it is.
     StillHeld(Defect),
     Deleted(Deletion),
+    /// Its state tells whether all of it is back.
     Restored(Deletion),
     Done,
 }
 
-/// Who tells of what is done, if anybody: a rebuild must not tell a second time what was told long ago.
+/// Who does it, and tells of what is done, if anybody: a rebuild must not tell a second time what was told long ago.
 #[derive(Clone, Copy)]
 pub(crate) struct Telling<'a> {
     pub ctx: &'a Ctx,
     pub silent: bool,
+    /// Whether it is done from the log, perhaps again.
+    pub again: bool,
 }
 
 /// A record without the copy that it may be wrapped in.
@@ -171,7 +174,8 @@ async fn index_all(
 }
 
 /// Does what a record other than an object asks for, and moves the checkpoint behind it, in one synced transaction.
-/// Doing it again changes nothing. A record that the database refuses is passed over, now and in every replay.
+/// Doing it again changes nothing. A record whose values the database refuses is passed over, now and in every replay;
+/// any other fault of the database is not the record's, and what was not done now must not come true in a rebuild.
 pub(crate) async fn apply(
     db: &Db,
     blobs: &Blobs,
@@ -193,7 +197,7 @@ pub(crate) async fn apply(
         Step::Object(_) | Step::Unknown => pass_over(db, checkpoint).await,
     };
     match done {
-        Err(ArchiveError::Db(error)) if is_refusal(&error) => {
+        Err(ArchiveError::Db(error)) if error.is_about_values() => {
             tracing::error!(%error, pack = logged.address.pack, at = logged.address.record, "a record is passed over");
             keys.forget();
             pass_over(db, checkpoint).await
@@ -347,13 +351,22 @@ async fn revoke(
         let Some(last) = places.last() else { break };
         after = last.address;
         let mut items = Vec::with_capacity(places.len());
+        let mut gone = Vec::new();
         for place in places {
-            items.extend(arrived_again(blobs, place).await?);
+            match blobs.record(place.location.pack, place.location.record).await {
+                Ok(found) => items.extend(arrived_again(blobs, place, found).await?),
+                // Done again from the log, when compaction has dropped what was deleted once more and for good.
+                Err(BlobError::NotFound) if telling.again => gone.push(place.address),
+                Err(error @ (BlobError::NotFound | BlobError::Corrupt(_))) => {
+                    tracing::error!(%error, pack = place.location.pack, "a deleted object cannot be read");
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         let mut tx = db.begin().await?;
         let mut changes = store::index(&mut tx, keys, &items).await?;
-        for item in &items {
-            store::forget_deleted(&mut tx, item.place.address).await?;
+        for address in items.iter().map(|item| item.place.address).chain(gone) {
+            store::forget_deleted(&mut tx, address).await?;
         }
         // Neither the study nor its images are new: `instances.restored` tells of all of them at the end.
         changes.created.clear();
@@ -366,25 +379,23 @@ async fn revoke(
         }
         tx.commit().await?;
     }
+    if !store::deleted_objects(db, deletion.id, Address { pack: 0, record: 0 }, 1).await?.is_empty() {
+        // What could not be read stays with the deletion, to be taken back when it is healed.
+        pass_over(db, checkpoint).await?;
+        return Ok(Applied::Restored(deletion));
+    }
     let mut tx = db.begin().await?;
     let restored = store::settle_deletion(&mut tx, deletion.id, "restored").await?;
     if restored && !telling.silent {
         tell_restored(&mut tx, telling.ctx, org, &deletion).await?;
     }
     commit_at(tx, checkpoint).await?;
+    let deletion = Deletion { state: DeletionState::Restored, ..deletion };
     Ok(if restored { Applied::Restored(deletion) } else { Applied::Nothing })
 }
 
 /// A deleted object as if it had just come in. It was in the index, so whatever once kept it out of there is settled.
-/// `None` when its record is damaged: it stays with the deletion.
-async fn arrived_again(blobs: &Blobs, place: Place) -> Result<Option<Arrived>, ArchiveError> {
-    let found = match blobs.record(place.location.pack, place.location.record).await {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::error!(%error, pack = place.location.pack, "a deleted object cannot be read");
-            return Ok(None);
-        }
-    };
+async fn arrived_again(blobs: &Blobs, place: Place, found: Found) -> Result<Option<Arrived>, ArchiveError> {
     let Some(meta) = said(found).and_then(|said| said.object_meta()) else { return Ok(None) };
     let meta = ObjectMeta { defect: None, ..meta };
     let what = described(blobs, place, &meta).await?;

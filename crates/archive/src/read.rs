@@ -15,12 +15,15 @@ use mingying_blob::{BlobError, Blobs, Location};
 use mingying_dicom::{Limits, codec};
 use mingying_kernel::{Permit, Timestamp};
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Headers longer than this are not read into memory as a data set.
 const MAX_HEADER: u64 = 64 << 20;
 /// Deflated objects are inflated up to this length.
 const MAX_INFLATED: u64 = 1 << 30;
+/// Longer frames are given out as part of the whole file, not put together in memory.
+const MAX_FRAME: u64 = 1 << 30;
 /// Frame indexes kept in memory.
 const CACHED_INDEXES: usize = 128;
 
@@ -77,11 +80,12 @@ impl Archive {
         if let Some(row) = self.recent().find(scope, study_uid, series_uid, sop_uid, now) {
             return Ok(InstanceRef::clone(&row));
         }
+        let before = self.recent().before();
         if self.recent().again(study_uid, series_uid, now)
             && let Some((org, rows)) = store::whole_series(self.db(), scope, study_uid, series_uid, LONGEST).await?
         {
             let found = rows.iter().find(|row| row.sop_uid == sop_uid).cloned();
-            self.recent().put(study_uid, series_uid, org, rows, now);
+            self.recent().put(study_uid, series_uid, org, rows, now, before);
             return found.ok_or(ArchiveError::NotFound);
         }
         let found = store::instances_of(self.db(), scope, study_uid, Some(series_uid), Some(sop_uid)).await?;
@@ -214,6 +218,7 @@ impl Archive {
         }
         if instance.pixel_len >= 0 {
             let (at, len) = native_frame(instance, frame)?;
+            check_frame(len)?;
             if deflated(instance) {
                 let whole = self.inflated(instance).await?;
                 let from = at - instance.head_len as u64;
@@ -229,6 +234,7 @@ impl Archive {
         }
         let index = self.frame_index(instance).await?;
         let fragments = index.frame(frame).ok_or(ArchiveError::NoSuchFrame)?;
+        check_frame(fragments.iter().map(|fragment| u64::from(fragment.len)).sum())?;
         if let [Fragment { at, len }] = fragments {
             return self.read(instance, head_len + at, u64::from(*len)).await;
         }
@@ -288,6 +294,7 @@ impl Archive {
         let Some((from, len)) = self.frame_place(instance, frame).await? else {
             return Ok(vec![self.frame_bytes(instance, frame).await?]);
         };
+        check_frame(len)?;
         let (mut at, end) = (from, from + len);
         let mut pieces = Vec::new();
         while at < end {
@@ -319,13 +326,44 @@ impl Archive {
     }
 
     async fn inflated(&self, instance: &InstanceRef) -> Result<Vec<u8>, ArchiveError> {
-        let head = instance.head_len as u64;
-        let bytes = self.read(instance, head, instance.size as u64 - head).await?;
-        let (whole, _) = tokio::task::spawn_blocking(move || inflate(&*bytes, MAX_INFLATED))
-            .await
-            .map_err(|_| ArchiveError::Closed)?
-            .map_err(|_| ArchiveError::Unreadable("deflated data set"))?;
-        Ok(whole)
+        let one = std::slice::from_ref(instance);
+        self.with_places(one, |blobs, these| inflated(blobs, first(these)?, MAX_INFLATED)).await
+    }
+}
+
+fn check_frame(len: u64) -> Result<(), ArchiveError> {
+    if len > MAX_FRAME { Err(ArchiveError::Unreadable("frame is too long")) } else { Ok(()) }
+}
+
+/// A stored data set, read piece by piece.
+struct Stored<'a> {
+    blobs: &'a Blobs,
+    location: Location,
+    at: u64,
+    failed: Option<BlobError>,
+}
+
+impl io::Read for Stored<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.blobs.read_blocking(self.location, self.at, buffer.len() as u64).map_err(|error| {
+            self.failed = Some(error);
+            io::Error::from(io::ErrorKind::UnexpectedEof)
+        })?;
+        if let Some(place) = buffer.get_mut(..bytes.len()) {
+            place.copy_from_slice(&bytes);
+        }
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+}
+
+/// The first `bound` bytes of a deflated data set.
+fn inflated(blobs: &Blobs, instance: &InstanceRef, bound: u64) -> Result<Vec<u8>, ArchiveError> {
+    let mut stored = Stored { blobs, location: instance.location, at: instance.head_len as u64, failed: None };
+    match (inflate(&mut stored, bound), stored.failed) {
+        (_, Some(error)) => Err(error.into()),
+        (Ok((whole, _)), None) => Ok(whole),
+        (Err(_), None) => Err(ArchiveError::Unreadable("deflated data set")),
     }
 }
 
@@ -373,9 +411,12 @@ fn item_len(head: &[u8]) -> Option<u64> {
 fn all_fragments(blobs: &Blobs, instance: &InstanceRef) -> Result<Bytes, ArchiveError> {
     let mut at = instance.pixel_at as u64;
     let mut parts = Vec::new();
+    let mut total = 0;
     let mut table = true;
     while let Some(len) = item_len(&blobs.read_blocking(instance.location, at, 8)?) {
         if !table {
+            total += len;
+            check_frame(total)?;
             let part = blobs.read_blocking(instance.location, at + 8, len)?;
             if part.len() as u64 != len {
                 return Err(ArchiveError::Blob(BlobError::Corrupt("fragment")));
@@ -402,9 +443,7 @@ fn header_bytes(blobs: &Blobs, instance: &InstanceRef) -> Result<Bytes, ArchiveE
         return Err(ArchiveError::Unreadable("header is too long"));
     }
     if deflated(instance) {
-        let bytes = blobs.read_blocking(instance.location, head, instance.size as u64)?;
-        let (whole, _) = inflate(&*bytes, len).map_err(|_| ArchiveError::Unreadable("deflated data set"))?;
-        return Ok(whole.into());
+        return Ok(inflated(blobs, instance, len)?.into());
     }
     Ok(blobs.read_blocking(instance.location, head, len)?)
 }
@@ -414,4 +453,40 @@ fn parse(bytes: &[u8], instance: &InstanceRef) -> Result<InMemDicomObject, Archi
     // Deflated headers have been inflated, and are explicit VR little endian then.
     let syntax = if deflated(instance) { "1.2.840.10008.1.2.1" } else { instance.transfer_syntax.as_str() };
     mingying_dicom::read_data_set(bytes, syntax, Limits::default()).map_err(|_| ArchiveError::Unreadable("header"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mingying_blob::{Entry, Kind};
+    use std::io::Write as _;
+
+    #[tokio::test]
+    async fn the_header_of_a_deflated_object_costs_no_more_than_itself() {
+        let mut state = 1_u32;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        let data_set: Vec<u8> = noise.take(16 << 20).collect();
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&data_set).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(dir.path(), mingying_blob::Settings { reserve: 0, ..Default::default() }).unwrap();
+        let mut staging = blobs.stage();
+        staging.write(&encoder.finish().unwrap()).await.unwrap();
+        let entry = Entry { kind: Kind::Object, meta: Vec::new(), staged: staging.finish() };
+        let location = blobs.publish(vec![entry], Timestamp::from_micros(0)).await.unwrap()[0];
+        let instance = InstanceRef {
+            transfer_syntax: "1.2.840.10008.1.2.1.99".to_owned(),
+            size: location.len as i64,
+            header_end: 1000,
+            location,
+            ..crate::recent::tests::row(1)
+        };
+        let mut header = Bytes::new();
+        let peak = mingying_hostile::peak(|| header = header_bytes(&blobs, &instance).unwrap());
+        assert!(header == data_set[..1000]);
+        assert!(peak < 2 << 20, "{peak} bytes of memory for a header of 1000");
+    }
 }

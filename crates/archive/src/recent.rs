@@ -34,9 +34,15 @@ struct State {
     order: VecDeque<(Key, Timestamp)>,
     instances: usize,
     asked: VecDeque<(Key, Timestamp)>,
+    /// Counts deletions.
+    forgotten: u64,
     hits: u64,
     misses: u64,
 }
+
+/// How many deletions there had been at some moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Before(u64);
 
 struct Series {
     org: OrgId,
@@ -108,10 +114,27 @@ impl RecentSeries {
         again
     }
 
-    pub fn put(&self, study_uid: &str, series_uid: &str, org: OrgId, rows: Vec<InstanceRef>, now: Timestamp) {
+    /// To be asked before rows are read that `put` gets.
+    pub fn before(&self) -> Before {
+        Before(self.lock().forgotten)
+    }
+
+    /// Keeps rows, unless something was deleted since `before` they were read.
+    pub fn put(
+        &self,
+        study_uid: &str,
+        series_uid: &str,
+        org: OrgId,
+        rows: Vec<InstanceRef>,
+        now: Timestamp,
+        before: Before,
+    ) {
         let key = (study_uid.to_owned(), series_uid.to_owned());
         let by_sop: HashMap<_, _> = rows.into_iter().map(|row| (row.sop_uid.clone(), Arc::new(row))).collect();
         let mut state = self.lock();
+        if before.0 != state.forgotten {
+            return;
+        }
         state.instances += by_sop.len();
         if let Some(old) = state.series.insert(key.clone(), Series { org, read_at: now, by_sop }) {
             state.instances -= old.by_sop.len();
@@ -123,6 +146,7 @@ impl RecentSeries {
     /// Forgets the series of a study, of which something was deleted.
     pub fn forget(&self, study_uid: &str) {
         let mut state = self.lock();
+        state.forgotten += 1;
         let series = std::mem::take(&mut state.series);
         let (gone, kept): (HashMap<_, _>, _) = series.into_iter().partition(|((study, _), _)| study == study_uid);
         state.series = kept;
@@ -137,10 +161,10 @@ impl RecentSeries {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn row(sop: usize) -> InstanceRef {
+    pub fn row(sop: usize) -> InstanceRef {
         InstanceRef {
             key: sop as i64,
             study_uid: "1".to_owned(),
@@ -173,7 +197,7 @@ mod tests {
     fn rows_are_believed_for_a_moment_and_only_by_who_may_see_them() {
         let recent = RecentSeries::default();
         let org = OrgId::new();
-        recent.put("1", "2", org, vec![row(1), row(2)], NOW);
+        recent.put("1", "2", org, vec![row(1), row(2)], NOW, recent.before());
         let find = |scope, sop: &str, now| recent.find(scope, "1", "2", sop, now).is_some();
         assert!(find(Scope::All, "3.1", NOW) && find(Scope::Org(org), "3.2", NOW));
         assert!(!find(Scope::Org(OrgId::new()), "3.1", NOW), "another organization");
@@ -196,17 +220,26 @@ mod tests {
         let recent = RecentSeries::default();
         for n in 0..12 {
             let rows = (0..LONGEST).map(row).collect();
-            recent.put("1", &n.to_string(), OrgId::new(), rows, NOW);
+            recent.put("1", &n.to_string(), OrgId::new(), rows, NOW, recent.before());
             assert!(recent.lock().instances <= INSTANCES);
         }
         assert!(recent.find(Scope::All, "1", "11", "3.7", NOW).is_some());
-        recent.put("1", "x", OrgId::new(), vec![row(1)], NOW.plus(MOMENT * 2));
+        recent.put("1", "x", OrgId::new(), vec![row(1)], NOW.plus(MOMENT * 2), recent.before());
         assert_eq!(recent.lock().instances, 1, "what is old goes");
-        recent.put("1", "x", OrgId::new(), vec![row(1), row(2)], NOW.plus(MOMENT * 2));
+        recent.put("1", "x", OrgId::new(), vec![row(1), row(2)], NOW.plus(MOMENT * 2), recent.before());
         assert_eq!(recent.lock().instances, 2);
-        recent.put("2", "x", OrgId::new(), vec![row(3)], NOW.plus(MOMENT * 2));
+        recent.put("2", "x", OrgId::new(), vec![row(3)], NOW.plus(MOMENT * 2), recent.before());
         recent.forget("1");
         assert_eq!(recent.lock().instances, 1, "of the other study");
         assert!(recent.find(Scope::All, "1", "x", "3.1", NOW.plus(MOMENT * 2)).is_none());
+    }
+
+    #[test]
+    fn rows_that_were_read_before_a_deletion_are_not_kept() {
+        let recent = RecentSeries::default();
+        let before = recent.before();
+        recent.forget("1");
+        recent.put("1", "2", OrgId::new(), vec![row(1)], NOW, before);
+        assert!(recent.find(Scope::All, "1", "2", "3.1", NOW).is_none());
     }
 }

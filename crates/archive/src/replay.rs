@@ -68,9 +68,12 @@ async fn replay_as(
             blobs.remove(pack).await?;
         }
     }
-    let telling = Telling { ctx, silent: store::is_rebuilding(db).await? };
+    let telling = Telling { ctx, silent: store::is_rebuilding(db).await?, again: true };
     let checkpoints = store::checkpoints(db).await?;
-    let mut walk = Walk { db, blobs, telling, adopt, keys: Keys::in_blocks_of(1024), done: Replayed::default() };
+    // An index that is made from nothing cannot tell what a power cut tore lately from what rotted.
+    let torn = blobs.packs().last().map(|pack| pack.id).filter(|_| !checkpoints.is_empty());
+    let keys = Keys::in_blocks_of(1024);
+    let mut walk = Walk { db, blobs, telling, adopt, keys, torn, done: Replayed::default() };
     let copies = walk.new_copies(&checkpoints).await?;
     let present: BTreeMap<u64, u64> = blobs.packs().into_iter().map(|pack| (pack.id, pack.len)).collect();
     let packs: BTreeSet<u64> = present.keys().copied().chain(copies.keys().map(|address| address.pack)).collect();
@@ -101,6 +104,8 @@ struct Walk<'a> {
     telling: Telling<'a>,
     adopt: &'a (dyn Fn(&mut Owner) + Sync),
     keys: Keys,
+    /// The pack behind whose checkpoint a power cut may have torn what nobody was told of.
+    torn: Option<u64>,
     done: Replayed,
 }
 
@@ -172,6 +177,9 @@ impl Walk<'_> {
             end = end.max(scan.end);
             self.done.records += scan.records.len() as u64;
             self.done.skipped += scan.damaged.len() as u64;
+            for damage in scan.damaged.iter().filter(|_| self.torn == Some(pack)) {
+                store::note_torn(self.db, pack, *damage, self.telling.ctx.now()).await?;
+            }
             let mut batch = Vec::new();
             for found in scan.records {
                 while let Some((_, places)) = copies.next_if(|(address, _)| address.record < found.location.record) {
@@ -254,7 +262,7 @@ impl Walk<'_> {
             _ => None,
         };
         let ctx = by.map_or_else(|| self.telling.ctx.clone(), |by| context_of(by, self.telling.ctx.clock()));
-        let telling = Telling { ctx: &ctx, silent: self.telling.silent };
+        let telling = Telling { ctx: &ctx, ..self.telling };
         apply(self.db, self.blobs, &mut self.keys, telling, &logged).await?;
         Ok(())
     }

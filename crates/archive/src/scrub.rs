@@ -11,13 +11,15 @@ use crate::record::{Address, CopyMeta};
 use crate::store::{self, Claim};
 use crate::tiers::out_of_reach;
 use crate::{Archive, ArchiveError};
-use mingying_blob::{BlobError, Blobs, Damage, Depth, Entry, Found, Kind, PackInfo, Tier};
+use mingying_blob::{BlobError, Blobs, Damage, Depth, Entry, Found, Kind, PackInfo, Scan, Tier};
 use mingying_db::Db;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Records of one step.
 const STEP: usize = 256;
+/// Bytes of copies that share a sync and a transaction, and how many of them at most.
+pub(crate) const TOGETHER: (u64, usize) = (16 << 20, 64);
 
 /// What a step of the scrub did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,18 +46,17 @@ impl Archive {
                         verified.unreachable.push(pack.id);
                         None
                     }
+                    // Compacted meanwhile: what lives in it lies in a later pack.
+                    Err(ArchiveError::Blob(BlobError::NotFound))
+                        if self.blobs().packs().iter().all(|there| there.id != pack.id) =>
+                    {
+                        None
+                    }
                     next => next?,
                 };
             }
         }
-        let in_use = store::packs_in_use(self.db()).await?;
-        // Healing may have begun a pack meanwhile.
-        let packs = self.blobs().packs();
-        for pack in in_use {
-            if packs.iter().all(|there| there.id != pack) {
-                self.check_missing(pack, &mut verified).await?;
-            }
-        }
+        self.check_missing(&mut verified).await?;
         Ok(verified)
     }
 
@@ -64,7 +65,8 @@ impl Archive {
         let now = self.clock().now();
         let mut place = store::scrub_place(self.db()).await?;
         if let Some(ended) = place.ended {
-            if now.since(ended) < self.settings().house.scrub_every {
+            // A clock that ran ahead must not put the next round off.
+            if ended <= now && now.since(ended) < self.settings().house.scrub_every {
                 return Ok(Scrubbed::Idle);
             }
             place = store::ScrubPlace::default();
@@ -73,6 +75,7 @@ impl Archive {
         let checked = |tier| tier != Tier::Objects || self.settings().tiering.check_objects;
         let pack = self.blobs().homes().into_iter().find(|pack| pack.id >= place.pack && checked(pack.tier));
         let Some(pack) = pack.map(|pack| PackInfo { id: pack.id, len: pack.len }) else {
+            self.check_missing(&mut Verified::default()).await?;
             store::set_scrub_place(self.db(), store::ScrubPlace { ended: Some(now), stepped: Some(now), ..place })
                 .await?;
             return Ok(Scrubbed::Idle);
@@ -102,18 +105,15 @@ impl Archive {
 
     /// Checks a piece of a pack from `at` on; where to go on.
     async fn check(&self, pack: PackInfo, at: u64, verified: &mut Verified) -> Result<Option<u64>, ArchiveError> {
-        let mut scan = match self.blobs().scan(pack.id, at, STEP, Depth::Whole).await {
+        let mut scan = match self.piece(pack.id, pack.len, at).await {
             // Gone from where it was moved to, and not only out of reach.
-            Err(BlobError::Unavailable) if !self.blobs().is_there(pack.id).await? => {
-                self.check_missing(pack.id, verified).await?;
+            Err(error) if out_of_reach(&error) && !self.blobs().is_there(pack.id).await? => {
+                self.note_missing(pack.id, verified).await?;
                 return Ok(None);
             }
             scan => scan?,
         };
         let next = scan.next.filter(|next| *next < pack.len);
-        if scan.next.is_none() && scan.end < pack.len {
-            scan.damaged.push(Damage { from: scan.end, to: pack.len });
-        }
         // Records of a batch that is being written are not looked at: their rows are on the way.
         scan.records.retain(|found| found.next <= pack.len);
         let claims = store::claims(self.db(), pack.id, at, next.unwrap_or(pack.len)).await?;
@@ -129,6 +129,13 @@ impl Archive {
             if !holds && !broken.iter().any(|damage| (damage.from..damage.to).contains(&here)) {
                 // Whole, but not what the row says.
                 broken.push(Damage { from: here, to: claim.place.location.record_end() });
+            }
+        }
+        let upto = next.unwrap_or(pack.len);
+        for old in store::damage_between(self.db(), pack.id, at, upto).await? {
+            if broken.iter().all(|damage| damage.to <= old.from || old.to <= damage.from) {
+                tracing::info!(pack = pack.id, from = old.from, "what was damaged is sound");
+                store::settle_damage(self.db(), pack.id, old.from, "healed", self.clock().now()).await?;
             }
         }
         for damage in broken {
@@ -148,17 +155,35 @@ impl Archive {
         Ok(next)
     }
 
-    /// Every row whose bytes should be in a pack that is not there.
-    async fn check_missing(&self, pack: u64, verified: &mut Verified) -> Result<(), ArchiveError> {
-        let claims = store::claims(self.db(), pack, 0, i64::MAX as u64).await?;
-        tracing::error!(pack, objects = claims.len(), "a pack is missing");
-        for claim in &claims {
-            verified.checked += 1;
-            let location = claim.place.location;
-            let damage = Damage { from: location.record, to: location.record_end() };
-            self.damaged(pack, damage, "missing", &[claim], verified).await?;
+    /// The records of a piece of a pack, and all that is not sound in it.
+    pub(crate) async fn piece(&self, pack: u64, len: u64, at: u64) -> Result<Scan, ArchiveError> {
+        let mut scan = self.blobs().scan(pack, at, STEP, Depth::Whole).await?;
+        if scan.next.is_none() && scan.end < len {
+            scan.damaged.push(Damage { from: scan.end, to: len });
+        }
+        Ok(scan)
+    }
+
+    /// Packs that rows point into and that are not there.
+    async fn check_missing(&self, verified: &mut Verified) -> Result<(), ArchiveError> {
+        // In this order: of a pack that is made meanwhile no row was told, one that is removed is in no row any more.
+        for pack in store::packs_in_use(self.db()).await? {
+            if self.blobs().packs().iter().all(|there| there.id != pack) {
+                self.note_missing(pack, verified).await?;
+            }
         }
         Ok(())
+    }
+
+    /// All of a pack that is not where it should be, not only what rows point at: tombstones lie there as well.
+    async fn note_missing(&self, pack: u64, verified: &mut Verified) -> Result<(), ArchiveError> {
+        let claims = store::claims(self.db(), pack, 0, i64::MAX as u64).await?;
+        let Some(last) = claims.iter().map(|claim| claim.place.location.record_end()).max() else { return Ok(()) };
+        tracing::error!(pack, objects = claims.len(), "a pack is missing");
+        verified.checked += claims.len() as u64;
+        let to = store::checkpoints(self.db()).await?.get(&pack).map_or(last, |end| last.max(*end));
+        let hit: Vec<&Claim> = claims.iter().collect();
+        self.damaged(pack, Damage { from: 0, to }, "missing", &hit, verified).await
     }
 
     /// Notes a damaged place, and heals it when a replica has what was there.
@@ -170,12 +195,15 @@ impl Archive {
         claims: &[&Claim],
         verified: &mut Verified,
     ) -> Result<(), ArchiveError> {
+        if claims.is_empty() && store::is_settled(self.db(), pack, damage).await? {
+            return Ok(());
+        }
         let now = self.clock().now();
         let name = claims.first().map(|claim| claim.name.as_str()).unwrap_or_default();
         if store::note_damage(self.db(), pack, damage, what, name, now).await? {
             tracing::error!(pack, from = damage.from, to = damage.to, what, "stored bytes are not what was written");
         }
-        let mut healed = Vec::new();
+        let mut healed = HashSet::new();
         let mut whole = false;
         for replica in &self.settings().house.replicas {
             if !whole {
@@ -208,40 +236,99 @@ impl Archive {
         damage: Damage,
         claims: &[&Claim],
         replica: &Path,
-        healed: &mut Vec<Address>,
+        healed: &mut HashSet<Address>,
     ) -> Result<bool, ArchiveError> {
-        let records = match self.blobs().scan_replica(replica, pack, damage.from, damage.to).await {
-            Ok(records) => records,
-            Err(BlobError::NotFound) => return Ok(false),
-            Err(error) => {
-                tracing::warn!(%error, pack, "a replica cannot be read");
-                return Ok(false);
-            }
-        };
         let mut reach = damage.from.max(mingying_blob::FIRST_RECORD);
+        let mut next = Some(damage.from);
         let mut copies = Vec::new();
-        for found in records {
-            if found.location.record == reach {
-                reach = found.next;
-            }
-            let needed = claims.iter().any(|c| c.place.location == found.location && c.place.sha256 == found.sha256);
-            let Some(said) = said(found.clone()) else { continue };
-            if (!needed && said.kind == Kind::Object) || healed.contains(&said.place.address) {
-                continue;
-            }
-            match copy_of(self.blobs(), &found, &said, Some(replica)).await {
-                Ok(entry) => copies.push((entry, said.place.address)),
-                Err(BlobError::Corrupt(_)) => {}
-                Err(error) => return Err(error.into()),
+        let mut bytes = 0;
+        while let Some(at) = next {
+            let scan = match self.blobs().scan_replica(replica, pack, at, damage.to, STEP).await {
+                Ok(scan) => scan,
+                Err(BlobError::NotFound) => return Ok(false),
+                Err(error) => {
+                    tracing::warn!(%error, pack, "a replica cannot be read");
+                    return Ok(false);
+                }
+            };
+            next = scan.next;
+            for found in scan.records {
+                if found.location.record == reach {
+                    reach = found.next;
+                }
+                let Some(said) = said(found.clone()) else { continue };
+                let address = said.place.address;
+                if healed.contains(&address) || !self.is_needed(claims, &found, &said).await? {
+                    continue;
+                }
+                match copy_of(self.blobs(), &found, &said, Some(replica)).await {
+                    Ok(entry) => copies.push((entry, address)),
+                    Err(BlobError::Corrupt(_)) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+                bytes += found.location.len;
+                if copies.len() >= TOGETHER.1 || bytes >= TOGETHER.0 {
+                    bytes = 0;
+                    self.append_healed(std::mem::take(&mut copies), healed).await?;
+                }
             }
         }
-        let addresses: Vec<Address> = copies.iter().map(|(_, address)| *address).collect();
         if !copies.is_empty() {
-            self.ask(Task::Copies(copies), &self.house_ctx()).await?;
-            tracing::info!(pack, from = damage.from, records = addresses.len(), "healed from a replica");
+            self.append_healed(copies, healed).await?;
         }
-        healed.extend(addresses);
+        if !healed.is_empty() {
+            tracing::info!(pack, from = damage.from, records = healed.len(), "healed from a replica");
+        }
         Ok(reach >= damage.to)
+    }
+
+    /// Whether a record that lay in a damaged place must be kept.
+    async fn is_needed(&self, claims: &[&Claim], found: &Found, said: &Said) -> Result<bool, ArchiveError> {
+        if said.kind != Kind::Object
+            || claims.iter().any(|c| c.place.location == found.location && c.place.sha256 == found.sha256)
+        {
+            return Ok(true);
+        }
+        let known = store::is_known(self.db(), said.place.address).await?;
+        if !known {
+            // The index was made anew while its record could not be read. With the copy the log has it again.
+            tracing::error!(
+                pack = said.place.address.pack,
+                "a replica has an object that is not in the index: rebuild it"
+            );
+        }
+        Ok(!known)
+    }
+
+    async fn append_healed(
+        &self,
+        copies: Vec<(Entry, Address)>,
+        healed: &mut HashSet<Address>,
+    ) -> Result<(), ArchiveError> {
+        let addresses: Vec<Address> = copies.iter().map(|(_, address)| *address).collect();
+        self.ask(Task::Copies(copies), &self.house_ctx()).await?;
+        healed.extend(addresses);
+        Ok(())
+    }
+
+    /// Whether nobody can need what lay in a damaged place: it was healed, or it was an object that is dead or lies
+    /// elsewhere. A tombstone is never dead.
+    pub(crate) async fn is_dead(&self, pack: u64, damage: Damage) -> Result<bool, ArchiveError> {
+        if damage.to <= mingying_blob::FIRST_RECORD {
+            return Ok(true);
+        }
+        if !store::claims(self.db(), pack, damage.from, damage.to).await?.is_empty() {
+            return Ok(false);
+        }
+        if store::is_settled(self.db(), pack, damage).await? {
+            return Ok(true);
+        }
+        let frame = self.blobs().scan(pack, damage.from, 1, Depth::Frame).await?.records.into_iter().next();
+        let here = frame.filter(|found| found.location.record == damage.from && found.next == damage.to);
+        match here.and_then(said).filter(|said| said.kind == Kind::Object) {
+            Some(said) => Ok(store::is_known(self.db(), said.place.address).await?),
+            None => Ok(false),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::BlobError;
 use crate::disk::{Disk, LocalDisk};
+use crate::scan::readable;
 use crate::record::{Ended, PACK_HEADER, PackHeaderError, made_at, read_pack_header};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -176,7 +177,7 @@ pub(crate) fn packs_in(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, BlobErro
 pub(crate) fn look(disk: &dyn Disk, dir: &Path, pack: u64, tier: Tier) -> Result<Option<Home>, BlobError> {
     let file = disk.open_to_read(&dir.join(pack_name(pack)))?;
     let len = file.size()?;
-    let header = file.read_some(0, PACK_HEADER as usize)?;
+    let header = readable(&*file, 0, PACK_HEADER as usize)?.unwrap_or_default();
     let before = match read_pack_header(&header, pack) {
         Ok(before) => before,
         Err(PackHeaderError::Version) => return Err(BlobError::Corrupt("pack of an unknown format version")),

@@ -81,7 +81,8 @@ pub struct Settings {
     pub memory_per_blob: usize,
     /// Bound of all blobs staged in memory together.
     pub memory: usize,
-    /// Publishing and spooling are refused when they would leave less than this free on the disk.
+    /// Publishing an object and spooling are refused when they would leave less than this free on the disk. Half of it is
+    /// for what makes room again: tombstones and copies.
     pub reserve: u64,
     /// Where packs may lie besides.
     pub tiers: Tiers,
@@ -251,22 +252,18 @@ impl Blobs {
         blocking(move || packs.record(pack, at)).await
     }
 
-    /// The sound records of a pack between two places as a copy of this store's packs holds them, which lie in `dir` or
-    /// in `dir/packs`. `NotFound` when this pack is not there.
-    pub async fn scan_replica(&self, dir: &Path, pack: u64, from: u64, to: u64) -> Result<Vec<Found>, BlobError> {
+    /// The next records of a pack between two places as a copy of this store's packs holds them, which lie in `dir` or
+    /// in `dir/packs`; at most `max_records`. `NotFound` when this pack is not there.
+    pub async fn scan_replica(
+        &self,
+        dir: &Path,
+        pack: u64,
+        from: u64,
+        to: u64,
+        max_records: usize,
+    ) -> Result<Scan, BlobError> {
         let (packs, dir) = (self.packs.clone(), dir.to_owned());
-        blocking(move || {
-            let file = packs.replica(&dir, pack)?;
-            let mut found = Vec::new();
-            let mut next = Some(from);
-            while let Some(at) = next {
-                let scan = scan::scan(&*file, pack, at, to, usize::MAX, Depth::Whole)?;
-                found.extend(scan.records);
-                next = scan.next;
-            }
-            Ok(found)
-        })
-        .await
+        blocking(move || scan::scan(&*packs.replica(&dir, pack)?, pack, from, to, max_records, Depth::Whole)).await
     }
 
     /// Stages the payload of a record again, from this store's pack or from the copy in `replica`. `Corrupt` unless it

@@ -441,12 +441,14 @@ impl Packs {
             lock(&self.gone).insert(pack);
         }
         lock(&self.homes).remove(&pack);
-        lock(&self.open).remove(&pack);
         self.passed(pack);
         if let Some(objects) = &self.objects {
             objects.recall.forget_pack(pack);
         }
-        self.erase_at(pack, home.tier)?;
+        let erased = self.erase_at(pack, home.tier);
+        // After the name, so that no reader opens it again meanwhile and keeps its bytes on the disk.
+        lock(&self.open).remove(&pack);
+        erased?;
         Ok(home.tier == Tier::Objects)
     }
 }

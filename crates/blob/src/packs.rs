@@ -4,8 +4,10 @@ use crate::disk::{Disk, DiskFile};
 use crate::homes::{self, Home, Tier, pack_name};
 use crate::objectfile::ObjectFile;
 use crate::objects::Objects;
-use crate::record::{Ended, Header, Kind, PACK_HEADER, SUM_CHUNK, Trailer, pack_header, read_pack_header};
-use crate::scan::{self, Damage, Depth, Found, Scan};
+use crate::record::{
+    Ended, Header, Kind, MAX_META, PACK_HEADER, SUM_CHUNK, Standing, Trailer, pack_header, read_pack_header,
+};
+use crate::scan::{self, Damage, Depth, Found, Scan, Trust, readable};
 use crate::stage::Staged;
 use crate::{BlobError, Location, Settings};
 use bytes::Bytes;
@@ -178,8 +180,14 @@ impl Packs {
     /// Appends all entries and makes them durable with one sync. All or nothing: after an error none of them counts.
     pub fn publish(&self, batch: &[Entry], now: i64) -> Result<Vec<Location>, BlobError> {
         let mut writer = lock(&self.writer);
-        let need: u64 = batch.iter().map(|entry| header_of(entry).total()).sum();
-        if self.free_space()? < self.reserve.saturating_add(need) {
+        if batch.iter().any(|entry| entry.meta.len() > MAX_META as usize) {
+            return Err(BlobError::Corrupt("meta of a record is too long"));
+        }
+        let need: u64 = batch.iter().map(|entry| header_of(entry, None).total()).sum();
+        // A full disk is emptied by tombstones and by copies of what still lives.
+        let takes_room = batch.iter().any(|entry| entry.kind == Kind::Object);
+        let reserve = if takes_room { self.reserve } else { self.reserve / 2 };
+        if self.free_space()? < reserve.saturating_add(need) {
             return Err(BlobError::StorageFull);
         }
         if writer.as_ref().is_some_and(|current| current.len >= self.pack_size) {
@@ -346,6 +354,7 @@ impl Packs {
         }
         let header = Header::decode(&front)
             .filter(|h| location.record + h.payload_at() == location.at && h.payload_len == location.len)
+            .filter(|h| h.place.is_none_or(|at| at == Standing { pack: location.pack, at: location.record }))
             .ok_or(BlobError::Corrupt("header of a record"))?;
         if !header.sums {
             return Ok(true);
@@ -434,7 +443,8 @@ impl Packs {
         if scan.next.is_none() {
             self.passed(pack);
         }
-        if from == 0 && read_pack_header(&file.read_some(0, PACK_HEADER as usize)?, pack).is_err() {
+        let head = |bytes: Option<Vec<u8>>| read_pack_header(&bytes.unwrap_or_default(), pack);
+        if from == 0 && head(readable(&*file, 0, PACK_HEADER as usize)?).is_err() {
             scan.damaged.insert(0, Damage { from: 0, to: PACK_HEADER });
         }
         Ok(scan)
@@ -443,7 +453,7 @@ impl Packs {
     /// The record that begins at `at`, whole and sound.
     pub fn record(&self, pack: u64, at: u64) -> Result<Found, BlobError> {
         let to = self.len_of(pack)?;
-        let found = scan::read_record(&*self.file(pack)?, pack, at, to, Depth::Whole)?;
+        let found = scan::read_record(&*self.file(pack)?, pack, at, to, Depth::Whole, Trust::Given)?;
         found.map_err(|_| BlobError::Corrupt("record"))
     }
 
@@ -503,14 +513,14 @@ fn first_pack() -> u64 {
     store << 32 | 1
 }
 
-fn header_of(entry: &Entry) -> Header {
+fn header_of(entry: &Entry, place: Option<Standing>) -> Header {
     Header {
         kind: entry.kind,
         sums: true,
         meta_len: entry.meta.len() as u32,
         head_len: entry.staged.head_len,
         payload_len: entry.staged.len,
-        id: uuid::Uuid::now_v7().into_bytes(),
+        place,
     }
 }
 
@@ -518,7 +528,7 @@ fn write_all(current: &Current, batch: &[Entry]) -> Result<(Vec<Location>, u64),
     let mut at = current.len;
     let mut locations = Vec::with_capacity(batch.len());
     for entry in batch {
-        let header = header_of(entry);
+        let header = header_of(entry, Some(Standing { pack: current.pack, at }));
         let staged = &entry.staged;
         let crc = Trailer::crc_of(&entry.meta, &staged.sums, &staged.sha256, header.total());
         let trailer = Trailer { crc, sha256: staged.sha256, total: header.total() };

@@ -8,6 +8,10 @@
 //! Every bit is covered: the header by its own CRC-32C, each `SUM_CHUNK` bytes of the payload by one of the checksums,
 //! so that any part can be checked when it is read, and meta, checksums and the rest of the trailer by the trailer's
 //! CRC-32C. Records of the first days have no checksums (flag 0); the trailer's CRC covers meta and payload there.
+//!
+//! A record says where it stands: pack and offset, which no sender knows. So bytes that look like a record, in the
+//! content of one whose header is damaged, are not taken for one; nor is a record that the disk wrote elsewhere. Records
+//! of the first days do not say it (flag 2 is missing); they are found only where the one before them ends.
 
 pub(crate) const PACK_HEADER: u64 = 64;
 pub(crate) const RECORD_HEADER: usize = 64;
@@ -20,6 +24,7 @@ const VERSION: u32 = 1;
 pub(crate) const SUM_CHUNK: u64 = 32 << 10;
 const SUM_BYTES: u64 = 4;
 const FLAG_SUMS: u8 = 1;
+const FLAG_PLACED: u8 = 2;
 /// No meta of ours is near this; a larger one is damage.
 pub(crate) const MAX_META: u32 = 1 << 20;
 
@@ -142,7 +147,15 @@ pub(crate) struct Header {
     /// Bytes at the front of the payload that frame the content.
     pub head_len: u32,
     pub payload_len: u64,
-    pub id: [u8; 16],
+    /// Where it stands, when it says so.
+    pub place: Option<Standing>,
+}
+
+/// Where a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub pack: u64,
+    pub at: u64,
 }
 
 impl Header {
@@ -164,11 +177,15 @@ impl Header {
     pub fn encode(&self) -> [u8; RECORD_HEADER] {
         let mut out = [0; RECORD_HEADER];
         put(&mut out, 0, RECORD_MAGIC);
-        put(&mut out, 4, [self.kind.code(), if self.sums { FLAG_SUMS } else { 0 }]);
+        let flags = if self.sums { FLAG_SUMS } else { 0 } | if self.place.is_some() { FLAG_PLACED } else { 0 };
+        put(&mut out, 4, [self.kind.code(), flags]);
         put(&mut out, 8, self.meta_len.to_le_bytes());
         put(&mut out, 12, self.head_len.to_le_bytes());
         put(&mut out, 16, self.payload_len.to_le_bytes());
-        put(&mut out, 24, self.id);
+        if let Some(Standing { pack, at }) = self.place {
+            put(&mut out, 24, pack.to_le_bytes());
+            put(&mut out, 32, at.to_le_bytes());
+        }
         let crc = crc32c::crc32c(&out[..60]);
         put(&mut out, 60, crc.to_le_bytes());
         out
@@ -182,17 +199,18 @@ impl Header {
         {
             return None;
         }
+        let flags = *bytes.get(5)?;
+        if flags & !(FLAG_SUMS | FLAG_PLACED) != 0 {
+            return None;
+        }
+        let place = Standing { pack: u64::from_le_bytes(take(bytes, 24)), at: u64::from_le_bytes(take(bytes, 32)) };
         let header = Self {
             kind: Kind::from_code(*bytes.get(4)?)?,
-            sums: match *bytes.get(5)? {
-                0 => false,
-                FLAG_SUMS => true,
-                _ => return None,
-            },
+            sums: flags & FLAG_SUMS != 0,
             meta_len: u32::from_le_bytes(take(bytes, 8)),
             head_len: u32::from_le_bytes(take(bytes, 12)),
             payload_len: u64::from_le_bytes(take(bytes, 16)),
-            id: take(bytes, 24),
+            place: (flags & FLAG_PLACED != 0).then_some(place),
         };
         let sane = header.meta_len <= MAX_META
             && u64::from(header.head_len) <= header.payload_len
@@ -288,14 +306,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn header() -> impl Strategy<Value = Header> {
-        (0_u8..7, any::<bool>(), 0..=MAX_META, any::<u32>(), any::<u32>(), any::<[u8; 16]>()).prop_map(
-            |(kind, sums, meta_len, head, more, id)| Header {
+        (0_u8..7, any::<bool>(), 0..=MAX_META, any::<u32>(), any::<u32>(), any::<Option<(u64, u64)>>()).prop_map(
+            |(kind, sums, meta_len, head, more, place)| Header {
                 kind: Kind::from_code(kind + 1).unwrap(),
                 sums,
                 meta_len,
                 head_len: head,
                 payload_len: u64::from(head) + u64::from(more),
-                id,
+                place: place.map(|(pack, at)| Standing { pack, at }),
             },
         )
     }

@@ -2,10 +2,11 @@
 
 use crate::disk::DiskFile;
 use crate::record::{
-    Header, Kind, PACK_HEADER, RECORD_HEADER, RECORD_MAGIC, RECORD_TRAILER, SUM_CHUNK, Trailer, sums_hold,
+    Header, Kind, PACK_HEADER, RECORD_HEADER, RECORD_MAGIC, RECORD_TRAILER, SUM_CHUNK, Standing, Trailer, sums_hold,
 };
 use crate::{BlobError, Location};
 use sha2::{Digest, Sha256};
+use std::io;
 
 /// A piece of a scan ends after so many bytes, with the record that crosses it.
 const PIECE: u64 = 16 << 20;
@@ -60,6 +61,23 @@ pub(crate) enum Broken {
     Damaged { next: u64 },
 }
 
+/// Whether a record may be one that does not say where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// It begins where another ends, or a row says that it is there.
+    Given,
+    /// It was searched for, and may lie in the content of another.
+    Searched,
+}
+
+/// As `read_some`; `None` when the disk cannot read there.
+pub(crate) fn readable(file: &dyn DiskFile, at: u64, len: usize) -> io::Result<Option<Vec<u8>>> {
+    match file.read_some(at, len) {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
 /// Reads records from `from` on, at most `max_records`, up to `to`.
 pub(crate) fn scan(
     file: &dyn DiskFile,
@@ -78,7 +96,7 @@ pub(crate) fn scan(
             scan.next = Some(at);
             return Ok(scan);
         }
-        match read_record(file, pack, at, size, depth)? {
+        match read_record(file, pack, at, size, depth, Trust::Given)? {
             Ok(found) => {
                 at = found.next;
                 scan.end = at;
@@ -110,18 +128,27 @@ pub(crate) fn read_record(
     at: u64,
     size: u64,
     depth: Depth,
+    trust: Trust,
 ) -> Result<Result<Found, Broken>, BlobError> {
-    let Some(header) = Header::decode(&file.read_some(at, RECORD_HEADER)?) else { return Ok(Err(Broken::Torn)) };
+    let header = readable(file, at, RECORD_HEADER)?.and_then(|bytes| Header::decode(&bytes));
+    let stands_here = |header: &Header| match header.place {
+        Some(place) => place == Standing { pack, at },
+        None => trust == Trust::Given,
+    };
+    let Some(header) = header.filter(stands_here) else { return Ok(Err(Broken::Torn)) };
     let next = at + header.total();
     if next > size {
         return Ok(Err(Broken::Torn));
     }
-    let trailer = Trailer::decode(&file.read_some(next - RECORD_TRAILER as u64, RECORD_TRAILER)?);
-    let Some(trailer) = trailer.filter(|trailer| trailer.total == header.total()) else {
+    let trailer = readable(file, next - RECORD_TRAILER as u64, RECORD_TRAILER)?;
+    let Some(trailer) =
+        trailer.and_then(|bytes| Trailer::decode(&bytes)).filter(|trailer| trailer.total == header.total())
+    else {
         return Ok(Err(Broken::Torn));
     };
     let payload_at = at + header.payload_at();
-    let mut meta = file.read_some(at + RECORD_HEADER as u64, (header.payload_at() as usize) - RECORD_HEADER)?;
+    let meta = readable(file, at + RECORD_HEADER as u64, (header.payload_at() as usize) - RECORD_HEADER)?;
+    let Some(mut meta) = meta else { return Ok(Err(Broken::Damaged { next })) };
     let sums =
         if (header.meta_len as usize) <= meta.len() { meta.split_off(header.meta_len as usize) } else { Vec::new() };
     let framed = !header.sums || Trailer::crc_of(&meta, &sums, &trailer.sha256, trailer.total) == trailer.crc;
@@ -151,7 +178,8 @@ fn payload_holds(
     let mut done = 0;
     let mut sums = sums.chunks((PART / SUM_CHUNK * 4) as usize);
     while done < header.payload_len {
-        let part = file.read_some(payload_at + done, (header.payload_len - done).min(PART) as usize)?;
+        let part =
+            readable(file, payload_at + done, (header.payload_len - done).min(PART) as usize)?.unwrap_or_default();
         if part.is_empty() || (header.sums && !sums_hold(&part, sums.next().unwrap_or_default())) {
             return Ok(false);
         }
@@ -168,16 +196,36 @@ fn payload_holds(
 /// The next place from `from` on where a sound record begins.
 fn next_whole(file: &dyn DiskFile, pack: u64, from: u64, size: u64) -> Result<Option<u64>, BlobError> {
     const WINDOW: usize = 1 << 20;
+    const READ: usize = WINDOW + RECORD_MAGIC.len() - 1;
     let mut at = from;
     while at < size {
-        let bytes = file.read_some(at, WINDOW + RECORD_MAGIC.len() - 1)?;
+        let bytes = match readable(file, at, READ)? {
+            Some(bytes) => bytes,
+            None => around(file, at, READ)?,
+        };
         for (i, piece) in bytes.windows(RECORD_MAGIC.len()).enumerate() {
             let place = at + i as u64;
-            if piece == RECORD_MAGIC && read_record(file, pack, place, size, Depth::Whole)?.is_ok() {
+            if piece == RECORD_MAGIC && read_record(file, pack, place, size, Depth::Whole, Trust::Searched)?.is_ok() {
                 return Ok(Some(place));
             }
         }
         at += WINDOW as u64;
     }
     Ok(None)
+}
+
+/// Reads around what the disk cannot read, which comes as zeros: for searching alone.
+fn around(file: &dyn DiskFile, from: u64, len: usize) -> Result<Vec<u8>, BlobError> {
+    const SECTOR: u64 = 4096;
+    let end = file.size()?.min(from + len as u64);
+    let mut out = Vec::with_capacity(len);
+    let mut at = from;
+    while at < end {
+        let next = ((at / SECTOR + 1) * SECTOR).min(end);
+        let bytes = readable(file, at, (next - at) as usize)?.unwrap_or_default();
+        out.extend_from_slice(&bytes);
+        out.resize((next - from) as usize, 0);
+        at = next;
+    }
+    Ok(out)
 }

@@ -6,6 +6,7 @@
 use crate::disk::{Disk, DiskFile};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +21,8 @@ struct Node {
     durable: Vec<u8>,
     current: Vec<u8>,
     pending: Vec<Op>,
+    /// Bytes that the medium does not give back any more.
+    unreadable: Vec<Range<usize>>,
 }
 
 #[derive(Default)]
@@ -82,6 +85,9 @@ impl Dice {
         ((z ^ (z >> 31)) % sides.max(1) as u64) as usize
     }
 }
+
+/// What Linux says of a sector that cannot be read.
+const EIO: i32 = 5;
 
 fn no_power() -> io::Error {
     io::Error::other("no power")
@@ -161,7 +167,7 @@ impl SimDisk {
         let mut state = self.lock();
         state.next_node += 1;
         let node = state.next_node;
-        state.nodes.insert(node, Node { durable: bytes.clone(), current: bytes, pending: Vec::new() });
+        state.nodes.insert(node, Node { durable: bytes.clone(), current: bytes, ..Node::default() });
         state.names.insert(path.to_owned(), node);
         state.durable_names.insert(path.to_owned(), node);
     }
@@ -188,6 +194,15 @@ impl SimDisk {
                     *byte ^= 1 << bit;
                 }
             }
+        }
+    }
+
+    /// Makes bytes of a file unreadable, as a bad sector does.
+    pub fn spoil(&self, path: &Path, bytes: Range<usize>) {
+        let mut state = self.lock();
+        let Some(node) = state.names.get(path).copied() else { return };
+        if let Some(node) = state.nodes.get_mut(&node) {
+            node.unreadable.push(bytes);
         }
     }
 
@@ -355,8 +370,13 @@ impl DiskFile for SimFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.with(|state, id| {
-            let rest = node(state, id)?.current.get(offset as usize..).unwrap_or_default();
+            let node = node(state, id)?;
+            let rest = node.current.get(offset as usize..).unwrap_or_default();
             let n = rest.len().min(buffer.len());
+            let wanted = offset as usize..offset as usize + n;
+            if node.unreadable.iter().any(|bad| bad.start < wanted.end && wanted.start < bad.end) {
+                return Err(io::Error::from_raw_os_error(EIO));
+            }
             buffer[..n].copy_from_slice(&rest[..n]);
             Ok(n)
         })

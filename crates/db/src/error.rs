@@ -33,6 +33,22 @@ fn safe(error: &sqlx::Error) -> String {
     }
 }
 
+impl DbError {
+    /// Whether the fault lies in the values that were to be written, so that they are refused every time.
+    pub fn is_about_values(&self) -> bool {
+        match self {
+            Self::Unique { .. } | Self::Column(_) | Self::Other(sqlx::Error::Encode(_)) => true,
+            Self::Other(sqlx::Error::Database(inner)) => inner.code().is_some_and(|code| match code.len() {
+                // PostgreSQL: data exceptions, integrity, limits such as that of a row in an index.
+                5 => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
+                // SQLite, the lowest byte of an extended code: TOOBIG, CONSTRAINT, MISMATCH, RANGE.
+                _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 18 | 19 | 20 | 25)),
+            }),
+            _ => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         match &error {

@@ -101,6 +101,31 @@ pub(crate) async fn damaged_packs(db: &Db) -> Result<HashSet<u64>, DbError> {
     db.query(sql, params![]).await?.iter().map(|row| row.get("pack")).collect()
 }
 
+/// Damaged places that wait and begin in this part of a pack.
+pub(crate) async fn damage_between(db: &Db, pack: u64, from: u64, to: u64) -> Result<Vec<Damage>, DbError> {
+    let sql = "SELECT starts_at, ends_at FROM damages \
+         WHERE pack = $1 AND starts_at >= $2 AND starts_at < $3 AND state = 'found' ORDER BY starts_at";
+    let rows = db.query(sql, params![pack, from, to]).await?;
+    rows.iter().map(|row| Ok(Damage { from: row.get("starts_at")?, to: row.get("ends_at")? })).collect()
+}
+
+/// Whether this damage is known and hurts nobody.
+pub(crate) async fn is_settled(db: &Db, pack: u64, damage: Damage) -> Result<bool, DbError> {
+    let sql = "SELECT state FROM damages WHERE pack = $1 AND starts_at = $2 AND ends_at >= $3 AND state <> 'found'";
+    Ok(db.query_opt(sql, params![pack, damage.from, damage.to]).await?.is_some())
+}
+
+/// Notes bytes that a power cut tore before anybody was told of them.
+pub(crate) async fn note_torn(db: &Db, pack: u64, damage: Damage, now: Timestamp) -> Result<(), DbError> {
+    db.execute(
+        "INSERT INTO damages (pack, starts_at, ends_at, what, name, state, found_at, settled_at) \
+         VALUES ($1, $2, $3, 'torn', '', 'unused', $4, $4) ON CONFLICT (pack, starts_at) DO NOTHING",
+        params![pack, damage.from, damage.to, now],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Notes a damaged place; whether it is news.
 pub(crate) async fn note_damage(
     db: &Db,
@@ -113,7 +138,10 @@ pub(crate) async fn note_damage(
     let added = db
         .execute(
             "INSERT INTO damages (pack, starts_at, ends_at, what, name, state, found_at) \
-             VALUES ($1, $2, $3, $4, $5, 'found', $6) ON CONFLICT (pack, starts_at) DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, 'found', $6) ON CONFLICT (pack, starts_at) DO UPDATE \
+             SET ends_at = excluded.ends_at, what = excluded.what, name = excluded.name, state = 'found', \
+             found_at = excluded.found_at, settled_at = NULL \
+             WHERE damages.state <> 'found' OR damages.ends_at <> excluded.ends_at",
             params![pack, damage.from, damage.to, what, name, now],
         )
         .await?;

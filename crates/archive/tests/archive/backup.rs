@@ -183,6 +183,41 @@ on_both! {
     }
 }
 
+#[tokio::test]
+async fn a_backup_is_whole_while_packs_are_compacted() {
+    let test = mingying_testkit::sqlite().await;
+    let dir = tempfile::tempdir().unwrap();
+    let clock = mingying_testkit::clock();
+    let small = mingying_blob::Settings { pack_size: 6000, reserve: 0, ..Default::default() };
+    let blobs = |dir: &Path| mingying_blob::Blobs::open(dir, small.clone()).unwrap();
+    let settings = crate::compact::settings();
+    let house = settings.house.keep_deleted;
+    let bench = open_with(test.db.clone(), blobs(&dir.path().join("blobs")), clock.clone(), settings).await.unwrap();
+    for i in 1..=40 {
+        bench.send(&slice(1 + i % 4, 1, i)).await.unwrap();
+    }
+    for study in 2..=4 {
+        let target = Target::study(format!("1.2.3.{study}"));
+        bench.archive.delete(&bench.delete(), &target, Reason::RetentionExpired, "").await.unwrap();
+    }
+    clock.advance(house + std::time::Duration::from_secs(1));
+    let backup = dir.path().join("backup");
+    let mut backing = std::pin::pin!(bench.archive.backup(&backup));
+    // It has read the tables and begins with the packs.
+    while !backup.join("packs").read_dir().is_ok_and(|mut packs| packs.next().is_some()) {
+        assert!(futures::poll!(backing.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let (made, compacted) = tokio::join!(backing, bench.archive.compact());
+    made.unwrap();
+    assert!(compacted.unwrap().packs > 3);
+    let empty = mingying_testkit::sqlite().await;
+    restored(&backup, &empty.db, &dir.path().join("restored")).await.unwrap();
+    let again = open_on(empty.db.clone(), blobs(&dir.path().join("restored"))).await.unwrap();
+    assert_eq!(answers(&again).await, answers(&bench).await);
+    assert!(again.archive.verify().await.unwrap().intact());
+}
+
 async fn schema_rows(db: &Db) -> u64 {
     db.query_one("SELECT COUNT(*) FROM schema_migrations", params![]).await.unwrap().at(0).unwrap()
 }

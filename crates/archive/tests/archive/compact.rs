@@ -5,6 +5,7 @@ use crate::objects::*;
 use crate::rebuild::everything;
 use mingying_archive::{Archive, ArchiveError, DeletionFilter, Housekeeping, Reason, Settings, Target, rebuild};
 use mingying_blob::sim::SimDisk;
+use mingying_kernel::{Coded as _, ErrorKind};
 use mingying_testkit::on_both;
 use std::time::Duration;
 
@@ -93,6 +94,28 @@ on_both! {
             let got = bench.archive.read(&one, one.head_len as u64, u64::MAX).await.unwrap();
             assert!(got == slice(6, 1, one.number.unwrap() as u32).bytes(EXPLICIT));
         }
+        assert!(bench.archive.verify().await.unwrap().intact());
+    }
+}
+
+on_both! {
+    async fn a_full_disk_can_be_emptied(db: Db) {
+        let disk = SimDisk::new();
+        let clock = mingying_testkit::clock();
+        let keep_free = mingying_blob::Settings { pack_size: 6000, reserve: 100_000, ..Default::default() };
+        let blobs = mingying_blob::Blobs::open_on(std::sync::Arc::new(disk.clone()), "/data".as_ref(), keep_free).unwrap();
+        let bench = open_with(db, blobs, clock.clone(), settings()).await.unwrap();
+        for i in 1..=40 {
+            bench.send(&slice(1 + i % 2, 1, i)).await.unwrap();
+        }
+        disk.set_capacity(Some(bytes(&bench.archive) + 95_000));
+        let refused = bench.send(&slice(2, 1, 100)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StorageFull);
+        bench.archive.delete(&bench.delete(), &Target::study("1.2.3.1"), Reason::RetentionExpired, "").await.unwrap();
+        clock.advance(KEPT + Duration::from_secs(1));
+        let done = bench.archive.compact().await.unwrap();
+        assert!(done.purged == 1 && done.packs > 3, "{done:?}");
+        bench.send(&slice(2, 1, 100)).await.unwrap();
         assert!(bench.archive.verify().await.unwrap().intact());
     }
 }

@@ -172,3 +172,28 @@ async fn no_acknowledged_image_is_lost_by_a_power_cut() {
     assert!(acknowledged_in_all > 1000, "{acknowledged_in_all}");
     assert!(replayed_in_all > 300, "{replayed_in_all}");
 }
+
+/// A batch that the power cut tore in its middle leaves bytes between records, which nobody was told of.
+#[tokio::test]
+async fn what_a_power_cut_tore_is_no_damage() {
+    let mut gaps = 0;
+    for seed in 0..40 {
+        let test = mingying_testkit::sqlite().await;
+        let disk = SimDisk::new();
+        let bench = open_on(test.db.clone(), blobs_on(&disk)).await.unwrap();
+        bench.send(&slice(1, 1, 1)).await.unwrap();
+        disk.cut_power_at(disk.steps() + 4);
+        let many: Vec<Slice> = (2..10).map(|i| slice(1, 1, i)).collect();
+        crate::ingest::futures_all(many.iter().map(|one| bench.send(one))).await;
+        bench.archive.close().await;
+        disk.power_cut(seed);
+        let bench = open_on(test.db.clone(), blobs_on(&disk)).await.unwrap();
+        for pack in bench.archive.blobs().packs() {
+            gaps +=
+                bench.archive.blobs().scan(pack.id, 0, 1000, mingying_blob::Depth::Whole).await.unwrap().damaged.len();
+        }
+        assert!(bench.archive.verify().await.unwrap().intact());
+        assert_eq!(bench.archive.stats().await.unwrap().damaged, 0, "seed {seed}");
+    }
+    assert!(gaps > 3, "some seeds tear in the middle: {gaps}");
+}

@@ -232,6 +232,25 @@ on_both! {
     }
 }
 
+on_both! {
+    async fn a_deletion_that_the_database_cannot_take_now_is_owed(db: Db) {
+        let disk = SimDisk::new();
+        let bench = open_on(db.clone(), blobs_on(&disk)).await.unwrap();
+        bench.send(&slice(1, 1, 1)).await.unwrap();
+        bench.send(&slice(2, 1, 1)).await.unwrap();
+        // What is wrong here lies in the database, not in the record.
+        db.execute("ALTER TABLE deletions RENAME TO away", params![]).await.unwrap();
+        let refused = bench.archive.delete(&bench.delete(), &Target::study("1.2.3.1"), Reason::Quality, "").await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
+        db.execute("ALTER TABLE away RENAME TO deletions", params![]).await.unwrap();
+        bench.send(&slice(2, 1, 2)).await.unwrap();
+        assert!(matches!(bench.archive.study(&bench.read(), "1.2.3.1").await, Err(ArchiveError::NotFound)));
+        let here = everything(&bench).await;
+        let bench = rebuilt(&db, &disk, bench).await;
+        assert_eq!(everything(&bench).await, here, "index and log agree");
+    }
+}
+
 #[tokio::test]
 async fn a_tombstone_whose_rows_a_power_cut_took_is_replayed_with_its_author() {
     let test = mingying_testkit::sqlite().await;

@@ -5,6 +5,7 @@ mod backup;
 mod compact;
 mod crash;
 mod delete;
+mod heal;
 mod ingest;
 mod objects;
 mod query;

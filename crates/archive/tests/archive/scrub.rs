@@ -9,13 +9,13 @@ use mingying_testkit::on_both;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-fn settings(replicas: Vec<PathBuf>) -> Settings {
+pub fn settings(replicas: Vec<PathBuf>) -> Settings {
     let house = Housekeeping { replicas, rate: 0, ..Housekeeping::default() };
     Settings { house, ..Settings::new(org()) }
 }
 
 /// Copies all packs as they are now.
-fn replicate(disk: &SimDisk, archive: &Archive, to: &Path) {
+pub fn replicate(disk: &SimDisk, archive: &Archive, to: &Path) {
     for pack in archive.blobs().packs() {
         let path = archive.blobs().pack_path(pack.id);
         disk.put_file(&to.join("packs").join(path.file_name().unwrap()), disk.file(&path).unwrap());
