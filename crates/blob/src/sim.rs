@@ -38,6 +38,7 @@ struct State {
     /// Counts lives: handles of an earlier life are dead.
     life: u64,
     capacity: Option<u64>,
+    quota: Option<u64>,
     fail_syncs: u32,
     syncs: u64,
 }
@@ -150,6 +151,13 @@ impl SimDisk {
     /// Bytes that fit; `None` for no bound.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock().capacity = bytes;
+    }
+
+    /// Bytes that still fit although more seems to be free: a quota, or somebody else was faster. Writes end in their
+    /// middle. `None` for no bound.
+    pub fn set_quota(&self, bytes: Option<u64>) {
+        let mut state = self.lock();
+        state.quota = bytes.map(|bytes| state.used() + bytes);
     }
 
     /// The next `count` syncs of files fail.
@@ -387,7 +395,7 @@ impl DiskFile for SimFile {
             state.step()?;
             let mut bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
             let mut full = false;
-            if let Some(capacity) = state.capacity {
+            if let Some(capacity) = state.capacity.into_iter().chain(state.quota).min() {
                 let grows = (offset + bytes.len() as u64).saturating_sub(node(state, id)?.current.len() as u64);
                 let room = capacity.saturating_sub(state.used());
                 if grows > room {

@@ -169,14 +169,17 @@ async fn a_full_disk_refuses_and_recovers() {
     let blobs = open_sim(&disk);
     let good = put(&blobs, b"good").await.unwrap();
     // Free space says yes, the write says no: quota, or somebody else was faster.
-    disk.set_capacity(Some(good.record_end() + 2000));
-    let big = entry(&blobs, b"", &bytes(1, 1500)).await;
-    let more = entry(&blobs, b"", &bytes(2, 1500)).await;
-    assert!(matches!(blobs.publish(vec![big, more], NOW).await, Err(BlobError::StorageFull)));
-    disk.set_capacity(None);
+    disk.set_quota(Some(2000));
+    let mut batch = Vec::new();
+    for (seed, len) in [(1, 100), (2, 100), (3, 2500)] {
+        batch.push(entry(&blobs, b"", &bytes(seed, len)).await);
+    }
+    assert!(matches!(blobs.publish(batch, NOW).await, Err(BlobError::StorageFull)));
+    disk.set_quota(None);
     let after = put(&blobs, b"after").await.unwrap();
     assert_eq!((after.pack, after.record), (good.pack, good.record_end()), "goes on where the batch was cut");
     disk.power_cut(3);
+    // Nor does anything that was refused come to light behind it.
     assert_eq!(scan_all(&open_sim(&disk)).await.len(), 2);
 }
 

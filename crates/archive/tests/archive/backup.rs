@@ -202,7 +202,7 @@ async fn a_backup_is_whole_while_packs_are_compacted() {
     }
     clock.advance(house + std::time::Duration::from_secs(1));
     let backup = dir.path().join("backup");
-    let mut backing = std::pin::pin!(bench.archive.backup(&backup));
+    let mut backing = std::pin::pin!(bench.archive.backup(&backup, Keep::default()));
     // It has read the tables and begins with the packs.
     while !backup.join("packs").read_dir().is_ok_and(|mut packs| packs.next().is_some()) {
         assert!(futures::poll!(backing.as_mut()).is_pending());

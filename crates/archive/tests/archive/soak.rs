@@ -144,10 +144,15 @@ impl Run {
                 self.disk.fail_next_syncs(0);
             }
             14 => {
-                self.disk.set_capacity(Some(self.dice.roll(500)));
+                // Refused before it is written, or cut off in its middle.
+                match self.dice.roll(500) {
+                    room if room.is_multiple_of(2) => self.disk.set_capacity(Some(room)),
+                    room => self.disk.set_quota(Some(room)),
+                }
                 let one = self.new_image(study);
                 assert!(!self.send(bench, one).await, "seed {}: acknowledged on a full disk", self.seed);
                 self.disk.set_capacity(None);
+                self.disk.set_quota(None);
             }
             15 => {
                 bench.db.execute("ALTER TABLE pack_checkpoints RENAME TO away", params![]).await.unwrap();
