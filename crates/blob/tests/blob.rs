@@ -451,18 +451,20 @@ proptest::proptest! {
     fn scans_survive_garbage(garbage in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..3000), cut in 0_usize..100) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let dir = tempfile::tempdir().unwrap();
-            let blobs = Blobs::open(dir.path(), Settings { pack_size: 1 << 20, ..small() }).unwrap();
+            let disk = SimDisk::new();
+            let settings = Settings { pack_size: 1 << 20, ..small() };
+            let open = || Blobs::open_on(Arc::new(disk.clone()), Path::new("/data"), settings.clone()).unwrap();
+            let blobs = open();
             let first = put(&blobs, b"first").await.unwrap();
             let between = put(&blobs, &garbage).await.unwrap();
             put(&blobs, b"last").await.unwrap();
             let path = blobs.pack_path(first.pack);
-            let mut pack = std::fs::read(&path).unwrap();
+            let mut pack = disk.file(&path).unwrap();
             let place = &mut pack[between.record as usize..between.record_end() as usize];
             place.iter_mut().zip(garbage.iter().chain([&0]).cycle()).for_each(|(to, from)| *to = *from);
             pack.truncate(pack.len() - cut);
-            std::fs::write(&path, &pack).unwrap();
-            let found = scan_all(&Blobs::open(dir.path(), small()).unwrap()).await;
+            disk.put_file(&path, pack);
+            let found = scan_all(&open()).await;
             assert_eq!(found.len(), if cut == 0 { 2 } else { 1 });
         });
     }

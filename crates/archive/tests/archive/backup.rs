@@ -118,6 +118,11 @@ on_both! {
         std::fs::write(&last, rotten).unwrap();
         let third = bench.archive.backup(&backup, Keep::default()).await.unwrap();
         assert_eq!(verify_backup(&backup, None).await.unwrap(), third.manifest);
+        for pack in bench.archive.blobs().packs() {
+            let path = bench.archive.blobs().pack_path(pack.id);
+            let copy = backup.join("packs").join(path.file_name().unwrap());
+            assert!(std::fs::read(copy).unwrap() == std::fs::read(path).unwrap(), "no rot goes into a manifest");
+        }
 
         // Half written from the start: no backup. Cut short: damaged. Another store's: not touched.
         let half = dir.path().join("half");

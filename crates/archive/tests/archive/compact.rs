@@ -49,8 +49,9 @@ on_both! {
         let full = bytes(&bench.archive);
 
         // As long as it can be brought back, its bytes are kept.
-        assert_eq!(bench.archive.compact().await.unwrap().packs, 0);
-        clock.advance(KEPT + Duration::from_secs(1));
+        clock.advance(KEPT / 2);
+        assert_eq!(bench.archive.compact().await.unwrap(), mingying_archive::Compacted::default());
+        clock.advance(KEPT / 2 + Duration::from_secs(1));
         let young = delete(6).await;
         let before = {
             let without = everything(&bench).await;
@@ -99,6 +100,41 @@ on_both! {
 }
 
 on_both! {
+    async fn a_tombstone_outlives_its_pack(db: Db) {
+        let disk = SimDisk::new();
+        let clock = mingying_testkit::clock();
+        let bench = open_with(db.clone(), blobs_on(&disk), clock.clone(), settings()).await.unwrap();
+        let send = async |study: u32, numbers: std::ops::Range<u32>| {
+            for i in numbers {
+                bench.send(&slice(study, 1, i)).await.unwrap();
+            }
+        };
+        let delete = async |study: &str| {
+            bench.archive.delete(&bench.delete(), &Target::study(study), Reason::PatientSafety, "").await.unwrap()
+        };
+        // What is deleted lies among what lives, its tombstone among what dies.
+        send(2, 1..4).await;
+        send(1, 1..2).await;
+        send(2, 4..7).await;
+        send(3, 1..5).await;
+        let deleted = bench.archive.instances_of(&bench.read(), "1.2.3.1", None, None).await.unwrap()[0].location.pack;
+        delete("1.2.3.1").await;
+        let row = db.query_one("SELECT pack FROM deletions", mingying_db::params![]).await.unwrap();
+        let tombstone: u64 = row.get("pack").unwrap();
+        send(3, 5..12).await;
+        delete("1.2.3.3").await;
+        send(2, 10..16).await;
+        let before = everything(&bench).await;
+        clock.advance(KEPT + Duration::from_secs(1));
+        bench.archive.compact().await.unwrap();
+        let there = |pack| bench.archive.blobs().packs().iter().any(|there| there.id == pack);
+        assert_eq!((there(deleted), there(tombstone)), (true, false));
+        bench.archive.close().await;
+        rebuild(&db, &blobs_on(&disk), &bench.ctx, &[org()], &Settings::new(org()).owner).await.unwrap();
+        let bench = open_with(db, blobs_on(&disk), clock, settings()).await.unwrap();
+        assert_eq!(everything(&bench).await, before, "nothing that was deleted is back");
+    }
+
     async fn a_full_disk_can_be_emptied(db: Db) {
         let disk = SimDisk::new();
         let clock = mingying_testkit::clock();
