@@ -44,9 +44,8 @@ impl Archive {
             if !worth || pack.guards {
                 continue;
             }
-            let compacted = async {
-                Ok(self.is_accounted_for(pack.id).await? && self.compact_pack(pack.id, pack.len).await?)
-            };
+            let compacted =
+                async { Ok(self.is_accounted_for(pack.id).await? && self.compact_pack(pack.id, pack.len).await?) };
             match compacted.await {
                 Ok(true) => {
                     done.packs += 1;

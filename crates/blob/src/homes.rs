@@ -7,8 +7,8 @@
 
 use crate::BlobError;
 use crate::disk::{Disk, LocalDisk};
-use crate::scan::readable;
 use crate::record::{Ended, PACK_HEADER, PackHeaderError, made_at, read_pack_header};
+use crate::scan::readable;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
