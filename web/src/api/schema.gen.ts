@@ -3221,16 +3221,16 @@ export interface operations {
     };
     list_deletions: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
+            query?: {
                 /** @description `deleted`, `restored` or `purged`; all when absent. */
-                state: string | null;
+                state?: string;
                 /** @description Begin of a patient ID or accession number, or a whole Study Instance UID. */
-                q: string | null;
-                limit: number | null;
-                cursor: string | null;
+                q?: string;
+                limit?: number;
+                cursor?: string;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;

@@ -203,7 +203,7 @@ async fn a_backup_is_whole_while_packs_are_compacted() {
     }
     for study in 2..=4 {
         let target = Target::study(format!("1.2.3.{study}"));
-        bench.archive.delete(&bench.delete(), &target, Reason::RetentionExpired, "").await.unwrap();
+        bench.archive.delete(&bench.delete(), &target, Reason::Quality, "").await.unwrap();
     }
     clock.advance(house + std::time::Duration::from_secs(1));
     let backup = dir.path().join("backup");

@@ -147,7 +147,7 @@ on_both! {
         disk.set_capacity(Some(bytes(&bench.archive) + 95_000));
         let refused = bench.send(&slice(2, 1, 100)).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::StorageFull);
-        bench.archive.delete(&bench.delete(), &Target::study("1.2.3.1"), Reason::RetentionExpired, "").await.unwrap();
+        bench.archive.delete(&bench.delete(), &Target::study("1.2.3.1"), Reason::Quality, "").await.unwrap();
         clock.advance(KEPT + Duration::from_secs(1));
         let done = bench.archive.compact().await.unwrap();
         assert!(done.purged == 1 && done.packs > 3, "{done:?}");

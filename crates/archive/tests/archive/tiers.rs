@@ -131,8 +131,8 @@ async fn whole_life(db: Db, dir: &Path, bucket: &Bucket) {
     again.archive.close().await;
 
     // What is dead goes from the bucket.
-    bench.archive.delete(&bench.delete(), &Target::study("1.2.3.40"), Reason::RetentionExpired, "").await.unwrap();
-    bench.archive.delete(&bench.delete(), &Target::study("1.2.3.41"), Reason::RetentionExpired, "").await.unwrap();
+    bench.archive.delete(&bench.delete(), &Target::study("1.2.3.40"), Reason::Quality, "").await.unwrap();
+    bench.archive.delete(&bench.delete(), &Target::study("1.2.3.41"), Reason::Quality, "").await.unwrap();
     clock.advance(DAY * 2);
     let compacted = bench.archive.compact().await.unwrap();
     assert!(compacted.packs > 0, "{compacted:?}");

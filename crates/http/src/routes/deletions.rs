@@ -75,6 +75,7 @@ async fn view_of(app: &App, deletion: Deletion) -> ApiResult<DeletionView> {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct DeletionQuery {
     /// `deleted`, `restored` or `purged`; all when absent.
