@@ -31,7 +31,7 @@ export function Quarantine() {
       title: <span className="visually-hidden">{t("actions")}</span>,
       align: "right",
       render: (row) => (
-        <Space size={4}>
+        <Space size={4} wrap>
           <Button size="small" loading={retry.isPending && retry.variables === row.id} onClick={() => retry.mutate(row.id)}>
             {t("quarantine.retry")}
           </Button>
