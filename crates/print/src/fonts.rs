@@ -3,6 +3,7 @@
 use crate::PrintError;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use typst::foundations::Bytes;
@@ -17,6 +18,9 @@ const PROBE: &str = "影像所见诊断意见审核";
 const SANS: [&str; 5] =
     ["Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "WenQuanYi Zen Hei"];
 const SERIF: [&str; 4] = ["Noto Serif CJK SC", "Noto Serif SC", "Source Han Serif SC", "Source Han Serif CN"];
+
+/// Room behind the largest file, so that reading to its end does not make the buffer grow.
+const READ_AHEAD: usize = 64 << 10;
 
 /// Folders below the configured ones; deeper trees are not fonts.
 const DEPTH: u32 = 6;
@@ -49,9 +53,13 @@ impl FontIndex {
         }
         let mut book = FontBook::new();
         let mut places = Vec::new();
+        // One buffer for all files: some have 20 MB, and what is allocated for each is not given back to the system.
+        let largest = paths.iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).max().unwrap_or(0);
+        let mut data = Vec::with_capacity(largest as usize + READ_AHEAD);
         for path in paths {
-            match fs::read(&path) {
-                Ok(data) => {
+            data.clear();
+            match fs::File::open(&path).and_then(|mut file| file.read_to_end(&mut data)) {
+                Ok(_) => {
                     // A face that typst cannot read is skipped, but keeps its number in the collection.
                     for index in 0..faces(&data) {
                         if let Some(info) = FontInfo::new(&data, index) {
