@@ -2,10 +2,11 @@
 """Interleaved retrieval: Orthanc, Mingying and nginx with static files of the same size, on the same data.
 
 WADO-RS with wrk: frames, instances, whole series, series metadata, rendered images. Everything lies in the page cache.
-Prints one JSON line a run, then medians and ratios.
+--form raw: as it was sent, uncompressed. --form siblings: Mingying answers in HTJ2K from the siblings that it made.
+--form stored: it was sent HTJ2K and answers with what it stored. Orthanc always has and sends the raw images.
 """
-import argparse
 import contextlib
+import glob
 import json
 import os
 import re
@@ -16,46 +17,53 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import namedtuple
 
+import lab
 import pydicom
-from common import ProcMeter
-from ingest import HOME, Mingying, run_json
 
-ORTHANC = "http://127.0.0.1:18401"
-NGINX = "http://127.0.0.1:18490"
 OCTETS = "application/octet-stream"
-# Accept header, what stands behind the instance or series, which files nginx serves instead.
+HTJ2K = "1.2.840.10008.1.2.4.202"
+ANY = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+# What to ask for of an image or a series; `files`: the kind of file that nginx serves instead.
+Mode = namedtuple("Mode", "accept htj2k level tail files")
 MODES = {
-    "frame": (f'multipart/related; type="{OCTETS}"', "instance", "/frames/1", "frame"),
-    "frame-single": (OCTETS, "instance", "/frames/1", "frame"),
-    "instance": ('multipart/related; type="application/dicom"; transfer-syntax=*', "instance", "", "instance"),
-    "series": ('multipart/related; type="application/dicom"; transfer-syntax=*', "series", "", "series"),
-    "metadata": ("application/dicom+json", "series", "/metadata", None),
-    "rendered": ("image/jpeg", "instance", "/rendered", None),
+    "frame": Mode(f'multipart/related; type="{OCTETS}"', f'multipart/related; type="image/jphc"; transfer-syntax={HTJ2K}',
+                  "instance", "/frames/1", "frame"),
+    "frame-single": Mode(OCTETS, f"image/jphc; transfer-syntax={HTJ2K}", "instance", "/frames/1", "frame"),
+    "instance": Mode(ANY, f'multipart/related; type="application/dicom"; transfer-syntax={HTJ2K}', "instance", "", "instance"),
+    "series": Mode(ANY, f'multipart/related; type="application/dicom"; transfer-syntax={HTJ2K}', "series", "", "series"),
+    "metadata": Mode("application/dicom+json", "application/dicom+json", "series", "/metadata", None),
+    "rendered": Mode("image/jpeg", "image/jpeg", "instance", "/rendered", None),
 }
-# Orthanc answers a single part with 400.
-NOT_ORTHANC = {"frame-single"}
+# Orthanc answers a single part with 400; its multipart answer of the same frames is what stands beside.
+MULTIPART_ONLY = {"frame-single": "frame"}
 
 
 class Nginx:
-    """Frames, whole objects and whole series as files."""
+    """Frames, objects and series as files: those of a folder, and of compressed images what Mingying answers with."""
 
-    def __init__(self):
-        self.dir = os.path.join(HOME, "run", "nginx")
+    url, headers, label = "http://127.0.0.1:18490", {}, "nginx"
 
-    def start(self, studies, data):
+    def __init__(self, studies, data):
+        self.dir = os.path.join(lab.HOME, "run", "nginx")
+        self.studies, self.data = studies, data
+
+    def start(self):
         shutil.rmtree(self.dir, ignore_errors=True)
         for kind in ("frame", "instance", "series"):
             os.makedirs(f"{self.dir}/www/{kind}")
-        for folder, study in studies:
+        for folder, study in self.studies:
             with open(f"{self.dir}/www/series/{study['series']}", "wb") as series:
                 for number, sop in enumerate(study["sops"]):
-                    path = f"{data}/{folder}/i{number:05d}.dcm"
-                    content = open(path, "rb").read()
-                    series.write(content)
+                    path = f"{self.data}/{folder}/i{number:05d}.dcm"
+                    with open(path, "rb") as file:
+                        shutil.copyfileobj(file, series)
                     os.symlink(path, f"{self.dir}/www/instance/{sop}")
+                    one = pydicom.dcmread(path)
+                    compressed = one.file_meta.TransferSyntaxUID.is_compressed
                     with open(f"{self.dir}/www/frame/{sop}", "wb") as frame:
-                        frame.write(pydicom.dcmread(path).PixelData)
+                        frame.write(pydicom.encaps.get_frame(one.PixelData, 0) if compressed else one.PixelData)
         with open(f"{self.dir}/nginx.conf", "w") as conf:
             conf.write(f"user root; worker_processes auto; pid {self.dir}/pid; error_log {self.dir}/log;\n"
                        "events { worker_connections 256; }\n"
@@ -64,7 +72,8 @@ class Nginx:
         subprocess.run(["nginx", "-c", f"{self.dir}/nginx.conf"], check=True)
         for _ in range(100):
             if os.path.exists(f"{self.dir}/pid") and open(f"{self.dir}/pid").read().strip():
-                return [open(f"{self.dir}/pid").read().strip()]
+                self.pids = [open(f"{self.dir}/pid").read().strip()]
+                return self
             time.sleep(0.05)
         raise SystemExit("nginx did not start")
 
@@ -72,122 +81,124 @@ class Nginx:
         subprocess.run(["nginx", "-c", f"{self.dir}/nginx.conf", "-s", "quit"], check=True)
 
 
-def paths(base, studies, mode):
+def paths(server, studies, mode):
     """Paths to ask for, and images in one answer."""
-    _, level, tail, static = MODES[mode]
-    if base is None:
-        found = [s["series"] for _, s in studies] if level == "series" else [i for _, s in studies for i in s["sops"]]
-        return [f"/{static}/{name}" for name in found], studies[0][1]["slices"] if level == "series" else 1
-    series = [(f"{base}/studies/{s['study']}/series/{s['series']}", s) for _, s in studies]
-    if level == "series":
-        return [path + tail for path, _ in series], studies[0][1]["slices"]
-    return [f"{path}/instances/{sop}{tail}" for path, s in series for sop in s["sops"]], 1
+    per_answer = studies[0][1]["slices"] if mode.level == "series" else 1
+    if server.label == "nginx":
+        found = [s["series"] for _, s in studies] if mode.level == "series" else [i for _, s in studies for i in s["sops"]]
+        return [f"/{mode.files}/{name}" for name in found], per_answer
+    series = [(f"/dicom-web/studies/{s['study']}/series/{s['series']}", s) for _, s in studies]
+    if mode.level == "series":
+        return [path + mode.tail for path, _ in series], per_answer
+    return [f"{path}/instances/{sop}{mode.tail}" for path, s in series for sop in s["sops"]], per_answer
 
 
-def wrk(host, asked, headers, connections, seconds, pids, per_answer):
+def wrk(server, asked, accept, connections, seconds, per_answer):
     lines = ",\n".join(f'"{path}"' for path in asked)
-    sets = "".join(f"wrk.headers[{name!r}]={value!r}\n" for name, value in headers.items())
+    sets = "".join(f"wrk.headers[{name!r}]={value!r}\n" for name, value in {**server.headers, "Accept": accept}.items())
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         # A stride that meets every path and jumps between series.
         script.write(f"local p={{\n{lines}\n}}\nlocal i=0\n{sets}"
                      "function request() i=i+1; return wrk.format('GET', p[(i*7)%#p+1]) end\n")
         script.flush()
-        with ProcMeter(pids) as meter:
+        with lab.ProcMeter(server.pids) as meter:
             text = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "--latency", "-s",
-                                   script.name, host], capture_output=True, text=True).stdout
+                                   script.name, server.url], capture_output=True, text=True).stdout
     count, wall = re.search(r"(\d+) requests in ([\d.]+)s", text).groups()
-    answers = int(count)
-    latency = dict(re.findall(r"\s(50|99)%\s+(\S+)", text))
+    images = int(count) * per_answer
+    p99 = re.search(r"\s99%\s+([\d.]+)(us|ms|s)", text)
     failed = re.search(r"Non-2xx.*|Socket errors.*", text)
-    return {"answers_s": round(answers / float(wall), 1), "img_s": round(answers * per_answer / float(wall), 1),
-            "p50": latency.get("50"), "p99": latency.get("99"),
-            "cpu_per_1000": round(meter.cpu / max(1, answers * per_answer) * 1000, 3),
-            "peak_rss_mb": round(meter.peak / 1e6, 1), "err": failed and failed[0]}
+    return {"img_s": round(images / float(wall), 1), "p99_ms": p99 and float(p99[1]) * {"us": 1e-3, "ms": 1, "s": 1e3}[p99[2]],
+            "cpu_per_1000": round(meter.cpu / max(1, images) * 1000, 3), "peak_rss_mb": round(meter.peak / 1e6, 1),
+            "err": failed and failed[0]}
 
 
-def first_answer(url, headers):
-    """Milliseconds of one request on a fresh connection, and bytes on the wire."""
+def answer(server, path, accept, **headers):
+    """Milliseconds of one request on a fresh connection, and its body."""
     start = time.time()
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
-        length = len(answer.read())
-    return round((time.time() - start) * 1000, 1), length
+    with urllib.request.urlopen(urllib.request.Request(server.url + path, headers={**server.headers, "Accept": accept, **headers})) as got:
+        body = got.read()
+    return round((time.time() - start) * 1000, 1), body
+
+
+def compressed_copy(server, studies, data):
+    """A folder with the images as HTJ2K objects, as the server hands them out."""
+    target = f"{os.path.join(lab.HOME, os.path.basename(data))}-htj2k"
+    shutil.rmtree(target, ignore_errors=True)
+    for folder, study in studies:
+        os.makedirs(f"{target}/{folder}")
+        for number, sop in enumerate(study["sops"]):
+            path = f"/dicom-web/studies/{study['study']}/series/{study['series']}/instances/{sop}"
+            with open(f"{target}/{folder}/i{number:05d}.dcm", "wb") as file:
+                file.write(answer(server, path, f"application/dicom; transfer-syntax={HTJ2K}")[1])
+    return target
+
+
+def metadata(results, server, series):
+    """First answer of a server that was just started, with nothing made in advance and nothing cached; then the next ones."""
+    path = f"/dicom-web/studies/{series['study']}/series/{series['series']}/metadata"
+    server.stop(keep=True)
+    shutil.rmtree(f"{server.data}/derived", ignore_errors=True)
+    lab.forget_pages(server.dir)
+    server.start(keep=True)
+    ask = lambda: answer(server, path, "application/dicom+json", **{"Accept-Encoding": "gzip"})
+    cold, body = ask()
+    results.keep("mingying", f"metadata of {series['slices']}", cold_ms=cold, warm_ms=statistics.median(ask()[0] for _ in range(20)),
+                 gzip_bytes=len(body))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tools", required=True)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = lab.options(__doc__, studies=4, slices=500)
     parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--studies", type=int, default=4)
-    parser.add_argument("--slices", type=int, default=500)
     parser.add_argument("--connections", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--modes", nargs="*", default=list(MODES), choices=list(MODES))
-    parser.add_argument("--postgres", action="store_true", help="Mingying's index in PostgreSQL")
-    parser.add_argument("--data")
-    options = parser.parse_args()
-    data = os.path.abspath(options.data or os.path.join(HOME, f"ct-{options.studies}x{options.slices}"))
-    if not os.path.isfile(f"{data}/manifest.json"):
-        subprocess.run([sys.executable, f"{options.tools}/gen_ct.py", data, "--studies", str(options.studies),
-                        "--slices", str(options.slices)], check=True)
+    parser.add_argument("--form", choices=["raw", "siblings", "stored"], default="raw")
+    chosen = parser.parse_args()
+    data = lab.ct(chosen)
     studies = [(f"s{number:03d}", study) for number, study in enumerate(json.load(open(f"{data}/manifest.json")))]
-    servers = f"{options.tools}/servers.sh"
-
-    def load(port, aet, pids, label):
-        run_json([sys.executable, f"{options.tools}/bench_store.py", "--port", str(port), "--aet", aet, "--dir", data,
-                  "--assoc", "4", "--pdu", "131072", "--label", label, "--pid", *pids])
-
-    results = {}
+    images = sum(study["slices"] for _, study in studies)
+    results = lab.Results(f"wado {chosen.form}", chosen)
     with contextlib.ExitStack() as stack:
-        subprocess.run(["bash", servers, "wipe", "orthanc-default"], check=True)
-        orthanc_pids = subprocess.run(["bash", servers, "start", "orthanc-default"], check=True, capture_output=True,
-                                      text=True).stdout.split()
-        for last in ("wipe", "stop"):
-            stack.callback(subprocess.run, ["bash", servers, last, "orthanc-default"], check=True)
-        load(11401, "ORTHANC", orthanc_pids, "orthanc-default")
-        mingying = Mingying(options.postgres)
-        mingying_pids = mingying.start()
-        stack.callback(mingying.stop)
-        load(11480, "MINGYING", mingying_pids, "mingying")
-        nginx = Nginx()
-        nginx_pids = nginx.start(studies, data)
+        orthanc = stack.enter_context(lab.running(lab.Peer("orthanc-pg" if chosen.postgres else "orthanc-default")))
+        orthanc.label = "orthanc"
+        lab.store(orthanc, data, 1 if chosen.postgres else 4)
+        mingying = lab.Mingying(chosen, {"images.sibling_after": 0} if chosen.form != "raw" else {"images.sibling_size": 0})
+        mingying.start()
+        stack.callback(lambda: mingying.stop())
+        lab.store(mingying, data, 4)
+        files = data
+        if chosen.form != "raw":
+            waited = mingying.all_siblings(images)
+            print(f"siblings ready {waited:.0f} s after the last image", file=sys.stderr)
+            files = compressed_copy(mingying, studies, data)
+            stack.callback(shutil.rmtree, files)
+        if chosen.form == "stored":
+            mingying.stop()
+            mingying.settings = {**mingying.settings, "images.sibling_size": 0}
+            mingying.start()
+            paths_of = sorted(glob.glob(f"{files}/*/*.dcm"))
+            lab.stow(mingying, [lambda path=path: [open(path, "rb").read()] for path in paths_of], 4)
+        if "metadata" in chosen.modes:
+            for _ in range(chosen.rounds):
+                metadata(results, mingying, studies[0][1])
+        nginx = Nginx(studies, files)
+        nginx.start()
         stack.callback(nginx.stop)
-        token = {"Authorization": f"Bearer {mingying.token}"}
-        series = studies[0][1]
-        metadata = (f"{mingying.url}/dicom-web/studies/{series['study']}/series/{series['series']}/metadata",
-                    {**token, "Accept": "application/dicom+json", "Accept-Encoding": "gzip"})
-        cold, size = first_answer(*metadata)
-        warm = statistics.median(first_answer(*metadata)[0] for _ in range(20))
-        print(json.dumps({"what": "metadata", "slices": options.slices, "cold_ms": cold, "warm_ms": warm,
-                          "gzip_bytes": size}), flush=True)
-        targets = {
-            "orthanc-default": (ORTHANC, "/dicom-web", {}, orthanc_pids),
-            "mingying": (mingying.url, "/dicom-web", token, mingying_pids),
-            "nginx": (NGINX, None, {}, nginx_pids),
-        }
-        for _ in range(options.rounds):
-            for mode in options.modes:
-                accept, _, _, static = MODES[mode]
-                for connections in options.connections:
-                    for label, (host, base, headers, pids) in targets.items():
-                        if (label == "nginx" and static is None) or (label == "orthanc-default" and mode in NOT_ORTHANC):
+        for _ in range(chosen.rounds):
+            for name in chosen.modes:
+                mode = MODES[name]
+                for connections in chosen.connections:
+                    for server in (orthanc, mingying, nginx):
+                        if server.label == "nginx" and mode.files is None:
                             continue
-                        asked, per_answer = paths(base, studies, mode)
-                        row = wrk(host, asked, {**headers, "Accept": accept}, connections, options.seconds, pids,
-                                  per_answer)
-                        print(json.dumps({"what": "wado", "label": label, "mode": mode, "connections": connections,
-                                          **row}), flush=True)
-                        results.setdefault((mode, connections), {}).setdefault(label, []).append(row)
-    print(f"\nmetadata of {options.slices} slices, one request: first {cold} ms, then {warm} ms, {size} bytes")
-    print(f"{'':14} {'conn':>4} {'':16} {'img/s':>9} {'CPU s/1k':>9} {'p99':>9}")
-    for (mode, connections), rows in results.items():
-        for label, runs in rows.items():
-            middle = lambda key: statistics.median(run[key] for run in runs)
-            print(f"{mode:14} {connections:>4} {label:16} {middle('img_s'):>9.1f} {middle('cpu_per_1000'):>9.3f} "
-                  f"{runs[len(runs) // 2]['p99'] or '':>9}")
-        for other in ("orthanc-default", "nginx"):
-            if other in rows:
-                ratios = [m["img_s"] / max(o["img_s"], 0.1) for m, o in zip(rows["mingying"], rows[other])]
-                print(f"{mode:14} {connections:>4} mingying / {other}: {statistics.median(ratios):.2f}")
+                        accept = mode.accept if server.label == "orthanc" or chosen.form == "raw" else mode.htj2k
+                        if server.label == "orthanc":
+                            accept = MODES[MULTIPART_ONLY.get(name, name)].accept
+                        asked, per_answer = paths(server, studies, mode)
+                        results.keep(server.label, f"{name} at {connections}",
+                                     **wrk(server, asked, accept, connections, chosen.seconds, per_answer))
+    results.table("img_s", "cpu_per_1000", "p99_ms", "peak_rss_mb", "cold_ms", "warm_ms", "gzip_bytes",
+                  against=["orthanc", "nginx"], key="img_s")
 
 
 if __name__ == "__main__":
