@@ -20,7 +20,7 @@ import urllib.request
 HOME = os.environ["BENCH_HOME"]
 TOOLS = os.environ["BENCH_TOOLS"]
 sys.path.insert(0, TOOLS)
-from common import ProcMeter, rss  # noqa: E402
+from common import ProcMeter, cpu, rss  # noqa: E402, F401
 
 DICOM_PORTS = {"orthanc-default": 11401, "orthanc-tuned": 11402, "orthanc-pg": 11403, "orthanc-pgtuned": 11404, "sink": 11412}
 
@@ -71,7 +71,9 @@ class Results:
             for other in against:
                 theirs = self.rows.get((case, other)) or self.rows.get(("", other))
                 if ours and theirs:
-                    ratios = [m[key] / o[key] for m, o in zip(ours, theirs) if m.get(key) is not None and o.get(key)]
+                    # Who finds nothing where the other does has answered another question.
+                    ratios = [m[key] / o[key] for m, o in zip(ours, theirs)
+                              if m.get(key) is not None and o.get(key) and (m.get("hits", 1) == 0 or o.get("hits", 1) > 0)]
                     if ratios:
                         print(f"{case:24} mingying / {other}, {key}: {statistics.median(ratios):.2f}")
 
