@@ -297,6 +297,13 @@ def stow(server, batches, clients):
             "peak_rss_mb": round(meter.peak / 1e6, 1), "rc": [len(faults)]}
 
 
+def get(server, path, accept, **headers):
+    """The body of one answer, on a connection of its own."""
+    request = urllib.request.Request(server.url + path, headers={**server.headers, "Accept": accept, **headers})
+    with urllib.request.urlopen(request, timeout=600) as answer:
+        return answer.read()
+
+
 def together(count, work):
     """Runs `work` in so many threads, and fails when one does."""
     broken = []

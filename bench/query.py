@@ -10,8 +10,8 @@ import http.client
 import json
 import os
 import random
+import shutil
 import struct
-import sys
 import time
 from urllib.parse import urlencode
 
@@ -105,13 +105,34 @@ def fill(results, server, tiny, chosen):
     step = max(1, tiny.total // 20)
     while filled < tiny.total:
         until = min(tiny.total, filled + step)
-        row = objects.stow_tiny(server, tiny, range(filled, until))
+        row = objects.stow_tiny(server, tiny, range(filled, until), clients=16, batch=100)
         if any(row["rc"]):
             raise SystemExit("not everything was stored")
-        results.keep("mingying", f"fill to {until}", studies=until, **row)
+        results.keep("mingying", "fill", studies=until, **row)
         filled = until
         with open(mark, "w") as file:
             file.write(str(filled))
+
+
+def rebuilt(results, server, tiny):
+    """The packs of the archive that was filled on SQLite, and tables made from them."""
+    source = os.path.join(lab.HOME, "large-sqlite")
+    if open(f"{source}/filled").read() != str(tiny.total):
+        raise SystemExit("fill the archive on SQLite first")
+    server.stop(keep=True)
+    shutil.rmtree(f"{server.data}/blobs")
+    shutil.copytree(f"{source}/data/blobs", f"{server.data}/blobs")
+    if server.postgres:
+        server.postgres.start()
+    begun = time.time()
+    server.run("import", "--rebuild")
+    wall = time.time() - begun
+    if server.postgres:
+        server.postgres.stop()
+    server.start(keep=True)
+    results.keep("mingying", "rebuild", studies=tiny.total, img_s=round(tiny.total / wall, 1), wall_s=round(wall, 1))
+    with open(f"{server.dir}/filled", "w") as file:
+        file.write(str(tiny.total))
 
 
 def starts(results, server, chosen):
@@ -145,6 +166,8 @@ def main():
     parser = lab.options(__doc__, studies=4, slices=500)
     parser.add_argument("--archive", type=int, help="studies in the archive; default 20,000, with --large 1,000,000")
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--rebuilt", action="store_true",
+                        help="with --large --postgres: the tables from the packs of the SQLite run, instead of storing everything again")
     parser.add_argument("--queries", type=int, default=200, help="of each kind in a round")
     parser.add_argument("--added", type=int, default=10000, help="tiny objects of a round of storing")
     parser.add_argument("--idle", type=float, default=10, help="seconds of quiet before the memory is read")
@@ -157,6 +180,8 @@ def main():
         mingying = lab.Mingying(chosen, settings, folder=folder)
         mingying.start(keep=os.path.exists(f"{folder}/token"))
         try:
+            if chosen.rebuilt and not os.path.exists(f"{folder}/filled"):
+                rebuilt(results, mingying, tiny)
             fill(results, mingying, tiny, chosen)
             starts(results, mingying, chosen)
             measure(results, [mingying], tiny, chosen)
@@ -177,7 +202,7 @@ def main():
     full, empty = (results.rows.get(("store CT, 4 associations", label), []) for label in ("mingying", "empty archive"))
     if full and empty:
         ratio = lab.statistics.median(f["img_s"] / e["img_s"] for f, e in zip(full, empty))
-        print(f"{tiny.total} studies / empty archive, CT by 4 associations: {ratio:.2f}", file=sys.stdout)
+        print(f"{tiny.total} studies / empty archive, CT by 4 associations: {ratio:.2f}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import namedtuple
 
 import lab
@@ -113,14 +112,6 @@ def wrk(server, asked, accept, connections, seconds, per_answer):
             "err": failed and failed[0]}
 
 
-def answer(server, path, accept, **headers):
-    """Milliseconds of one request on a fresh connection, and its body."""
-    start = time.time()
-    with urllib.request.urlopen(urllib.request.Request(server.url + path, headers={**server.headers, "Accept": accept, **headers})) as got:
-        body = got.read()
-    return round((time.time() - start) * 1000, 1), body
-
-
 def compressed_copy(server, studies, data):
     """A folder with the images as HTJ2K objects, as the server hands them out."""
     target = f"{os.path.join(lab.HOME, os.path.basename(data))}-htj2k"
@@ -130,7 +121,7 @@ def compressed_copy(server, studies, data):
         for number, sop in enumerate(study["sops"]):
             path = f"/dicom-web/studies/{study['study']}/series/{study['series']}/instances/{sop}"
             with open(f"{target}/{folder}/i{number:05d}.dcm", "wb") as file:
-                file.write(answer(server, path, f"application/dicom; transfer-syntax={HTJ2K}")[1])
+                file.write(lab.get(server, path, f"application/dicom; transfer-syntax={HTJ2K}"))
     return target
 
 
@@ -141,7 +132,12 @@ def metadata(results, server, series):
     shutil.rmtree(f"{server.data}/derived", ignore_errors=True)
     lab.forget_pages(server.dir)
     server.start(keep=True)
-    ask = lambda: answer(server, path, "application/dicom+json", **{"Accept-Encoding": "gzip"})
+
+    def ask():
+        begun = time.time()
+        body = lab.get(server, path, "application/dicom+json", **{"Accept-Encoding": "gzip"})
+        return round((time.time() - begun) * 1000, 1), body
+
     cold, body = ask()
     results.keep("mingying", f"metadata of {series['slices']}", cold_ms=cold, warm_ms=statistics.median(ask()[0] for _ in range(20)),
                  gzip_bytes=len(body))
