@@ -20,7 +20,7 @@ import urllib.request
 HOME = os.environ["BENCH_HOME"]
 TOOLS = os.environ["BENCH_TOOLS"]
 sys.path.insert(0, TOOLS)
-from common import ProcMeter, cpu, rss  # noqa: E402, F401
+from common import ProcMeter, cpu, rss, tree  # noqa: E402, F401
 
 DICOM_PORTS = {"orthanc-default": 11401, "orthanc-tuned": 11402, "orthanc-pg": 11403, "orthanc-pgtuned": 11404, "sink": 11412}
 
