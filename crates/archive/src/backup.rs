@@ -511,6 +511,7 @@ pub async fn restore(
         }
     }
     let tables = db.load(&dir.join(&manifest.tables)).await?;
+    crate::store::forget_nodes(db).await?;
     let archive = Archive::open(db.clone(), blobs, clock, settings).await?;
     let replayed = archive.replayed();
     archive.close().await;

@@ -93,7 +93,8 @@ pub(crate) fn start(
     let runtime = tokio::runtime::Handle::current();
     let publishing = publisher.run(incoming);
     let publisher = tokio::task::spawn_blocking(move || runtime.block_on(publishing));
-    let indexer = tokio::spawn(Indexer::new(db, blobs, behind).run(published));
+    let holder = settings.nodes.as_ref().map(|nodes| nodes.session());
+    let indexer = tokio::spawn(Indexer::new(db, blobs, behind, holder).run(published));
     (queue, vec![publisher, indexer])
 }
 

@@ -34,6 +34,15 @@ pub enum ArchiveError {
     /// A stored object whose header cannot be read as a data set.
     #[error("object is not readable: {0}")]
     Unreadable(&'static str),
+    /// Another node of the installation has another `secret.key`.
+    #[error("node {node} has another secret.key: copy that file from its data folder into this one")]
+    OtherKey { node: String },
+    /// The index holds what lies in other nodes' packs, too: it cannot be made again from those of one.
+    #[error("the index also holds what lies in {folder}: it cannot be made again from one node's packs")]
+    OtherStores { folder: String },
+    /// Another process works on this folder of packs.
+    #[error("another process holds this store of packs")]
+    Held,
     /// The archive is shutting down.
     #[error("archive is closed")]
     Closed,
@@ -50,7 +59,9 @@ impl Coded for ArchiveError {
             Self::TooLarge => ErrorKind::TooLarge,
             Self::Quota => ErrorKind::StorageFull,
             Self::NotFound | Self::NoSuchFrame => ErrorKind::NotFound,
-            Self::Reported | Self::Retained { .. } => ErrorKind::Conflict,
+            Self::Reported | Self::Retained { .. } | Self::OtherKey { .. } | Self::OtherStores { .. } | Self::Held => {
+                ErrorKind::Conflict
+            }
             Self::Unreadable(_) => ErrorKind::Internal,
             Self::Closed | Self::EvidenceUnknown => ErrorKind::Unavailable,
             Self::Blob(e) => e.kind(),
@@ -70,6 +81,9 @@ impl Coded for ArchiveError {
             Self::Retained { .. } => "archive.retained",
             Self::NoSuchFrame => "archive.no_frame",
             Self::Unreadable(_) => "archive.unreadable",
+            Self::OtherKey { .. } => "archive.other_key",
+            Self::OtherStores { .. } => "archive.other_stores",
+            Self::Held => "archive.held",
             Self::Closed => "archive.closed",
             Self::Blob(e) => e.code(),
             Self::Db(e) => e.code(),

@@ -61,8 +61,8 @@ pub(crate) struct Indexer {
 }
 
 impl Indexer {
-    pub fn new(db: Db, blobs: Blobs, behind: Arc<AtomicBool>) -> Self {
-        let keys = Keys::in_blocks_of(1024);
+    pub fn new(db: Db, blobs: Blobs, behind: Arc<AtomicBool>, holder: Option<&str>) -> Self {
+        let keys = Keys::in_blocks_of(1024).of(holder);
         Self { db, blobs, keys, owed: VecDeque::new(), behind, untold: HashMap::new(), told_at: HashMap::new() }
     }
 
@@ -171,7 +171,7 @@ impl Indexer {
                     }
                 }
             }
-            Work::Moves { moves, end, reply } => match apply_moves(&self.db, &moves, Some(end)).await {
+            Work::Moves { moves, end, reply } => match apply_moves(&self.db, &self.keys, &moves, Some(end)).await {
                 Ok(_) => answer_other(reply, Ok(Applied::Done)),
                 Err(error) => {
                     tracing::error!(%error, "copies were not indexed");
@@ -270,7 +270,7 @@ impl Indexer {
             }
             if let Some(last) = items.last() {
                 let end = end_of(last.place.location);
-                store::checkpoint(&mut tx, end.pack, end.record).await?;
+                store::checkpoint(&mut tx, &self.keys, end.pack, end.record).await?;
             }
             tx.commit().await?;
             Ok::<_, DbError>((changes, news, told))

@@ -27,6 +27,7 @@ mod ingest;
 mod log;
 mod model;
 mod names;
+mod nodes;
 mod packed;
 mod query;
 mod quota;
@@ -57,6 +58,7 @@ pub use model::{
     Damaged, Deletion, DeletionFilter, DeletionState, FileMeta, Ingested, InstanceRef, InstanceRow, Origin, Owner,
     Page, Quarantined, Reason, SeriesRow, SiblingStats, Stats, StudyRow, Verified,
 };
+pub use nodes::{Holder, Kind as StoreKind, Lease, Myself, Node, NodeState, Nodes};
 pub use packed::{Packed, gzip};
 pub use query::{Level, Query};
 pub use read::ReadStats;
@@ -94,7 +96,7 @@ mingying_kernel::action! {
 }
 
 /// How the archive behaves.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// Owner of objects whose origin and permit name none.
     pub owner: Owner,
@@ -118,6 +120,8 @@ pub struct Settings {
     pub org_bytes: HashMap<OrgId, u64>,
     /// When packs move to slower places.
     pub tiering: Tiering,
+    /// Which node this is; `None`: nobody else works on the database.
+    pub nodes: Option<Arc<Nodes>>,
 }
 
 impl Settings {
@@ -136,6 +140,7 @@ impl Settings {
             warning: 20 << 30,
             org_bytes: HashMap::new(),
             tiering: Tiering::default(),
+            nodes: None,
         }
     }
 }
@@ -181,7 +186,8 @@ impl Archive {
     /// Opens the archive: replays what the packs hold beyond the database's checkpoints, then accepts objects.
     pub async fn open(db: Db, blobs: Blobs, clock: SharedClock, settings: Settings) -> Result<Self, ArchiveError> {
         let ctx = Ctx::system("archive", Arc::new(Nothing), clock.clone());
-        let replayed = replay::replay(&db, &blobs, &ctx).await?;
+        let holder = settings.nodes.as_ref().map(|nodes| nodes.session());
+        let replayed = replay::replay(&db, &blobs, &ctx, holder).await?;
         if replayed.records > 0 {
             tracing::info!(records = replayed.records, skipped = replayed.skipped, "packs replayed into the index");
         }
@@ -190,8 +196,7 @@ impl Archive {
             let deleted = store::deleted_studies(&db).await?;
             derived::Derived::open(settings.derived.clone(), settings.max_derived, &deleted)
         };
-        let siblings =
-            siblings::Siblings::open(&db, settings.siblings.as_deref(), settings.sibling.clone(), clock.now()).await?;
+        let siblings = siblings::Siblings::open(&db, settings.siblings.as_deref(), &settings, clock.now()).await?;
         let inner = Inner {
             db,
             blobs,
@@ -329,6 +334,9 @@ impl Archive {
     pub(crate) async fn submit(&self, commit: Commit) -> Result<(), ArchiveError> {
         if let Commit::Object(_) = &commit {
             self.arriving();
+        }
+        if self.is_lost() {
+            return Err(ArchiveError::Closed);
         }
         let queue = self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         queue.ok_or(ArchiveError::Closed)?.send(commit).await.map_err(|_| ArchiveError::Closed)

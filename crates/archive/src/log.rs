@@ -162,7 +162,7 @@ async fn index_all(
             tell_aside(&mut tx, items, &contexts, &changes).await?;
         }
         if let Some(at) = checkpoint {
-            store::checkpoint(&mut tx, at.pack, at.record).await?;
+            store::checkpoint(&mut tx, keys, at.pack, at.record).await?;
         }
         tx.commit().await
     }
@@ -187,20 +187,20 @@ pub(crate) async fn apply(
     let done = match &logged.step {
         Step::Relink(meta) => relink(db, blobs, keys, telling, meta, checkpoint).await,
         Step::Tombstone(TombstoneMeta::Record { target, .. }) => {
-            drop_quarantined(db, telling, target.address(), checkpoint).await
+            drop_quarantined(db, keys, telling, target.address(), checkpoint).await
         }
         Step::Tombstone(TombstoneMeta::Objects(meta)) => {
             delete(db, keys, telling, logged.address, meta, checkpoint).await
         }
         Step::Revoke(meta) => revoke(db, blobs, keys, telling, meta, checkpoint).await,
-        Step::Purge(meta) => purge(db, telling, meta, checkpoint).await,
-        Step::Object(_) | Step::Unknown => pass_over(db, checkpoint).await,
+        Step::Purge(meta) => purge(db, keys, telling, meta, checkpoint).await,
+        Step::Object(_) | Step::Unknown => pass_over(db, keys, checkpoint).await,
     };
     match done {
         Err(ArchiveError::Db(error)) if error.is_about_values() => {
             tracing::error!(%error, pack = logged.address.pack, at = logged.address.record, "a record is passed over");
             keys.forget();
-            pass_over(db, checkpoint).await
+            pass_over(db, keys, checkpoint).await
         }
         Err(error) => {
             keys.forget();
@@ -210,8 +210,8 @@ pub(crate) async fn apply(
     }
 }
 
-async fn pass_over(db: &Db, checkpoint: Address) -> Result<Applied, ArchiveError> {
-    commit_at(db.begin_replayable().await?, checkpoint).await?;
+async fn pass_over(db: &Db, keys: &Keys, checkpoint: Address) -> Result<Applied, ArchiveError> {
+    commit_at(db.begin_replayable().await?, keys, checkpoint).await?;
     Ok(Applied::Nothing)
 }
 
@@ -229,8 +229,8 @@ async fn tell<A: Action, P: Payload>(
     audit(tx, telling.ctx, A::NAME, about.kind, &about.id, mingying_access::Outcome::Done, P::TOPIC).await
 }
 
-async fn commit_at(mut tx: Tx, checkpoint: Address) -> Result<(), DbError> {
-    store::checkpoint(&mut tx, checkpoint.pack, checkpoint.record).await?;
+async fn commit_at(mut tx: Tx, keys: &Keys, checkpoint: Address) -> Result<(), DbError> {
+    store::checkpoint(&mut tx, keys, checkpoint.pack, checkpoint.record).await?;
     tx.commit().await
 }
 
@@ -243,7 +243,7 @@ async fn relink(
     checkpoint: Address,
 ) -> Result<Applied, ArchiveError> {
     let Some(held) = store::held_at(db, meta.target.address()).await? else {
-        return pass_over(db, checkpoint).await;
+        return pass_over(db, keys, checkpoint).await;
     };
     let what = described(blobs, held.place, &meta.object).await?;
     let item = Arrived { meta: meta.object.clone(), place: held.place, what };
@@ -270,7 +270,7 @@ async fn relink(
         Some(Outcome::Quarantined { defect, .. }) => Applied::StillHeld(*defect),
         None => Applied::Nothing,
     };
-    commit_at(tx, checkpoint).await?;
+    commit_at(tx, keys, checkpoint).await?;
     Ok(applied)
 }
 
@@ -281,6 +281,7 @@ async fn described(blobs: &Blobs, place: Place, meta: &ObjectMeta) -> Result<Res
 
 async fn drop_quarantined(
     db: &Db,
+    keys: &Keys,
     telling: Telling<'_>,
     target: Address,
     checkpoint: Address,
@@ -296,7 +297,7 @@ async fn drop_quarantined(
         }
         _ => Applied::Nothing,
     };
-    commit_at(tx, checkpoint).await?;
+    commit_at(tx, keys, checkpoint).await?;
     Ok(applied)
 }
 
@@ -328,7 +329,7 @@ async fn delete(
         }
         None => Applied::Nothing,
     };
-    commit_at(tx, checkpoint).await?;
+    commit_at(tx, keys, checkpoint).await?;
     Ok(applied)
 }
 
@@ -343,7 +344,7 @@ async fn revoke(
     checkpoint: Address,
 ) -> Result<Applied, ArchiveError> {
     let Some((deletion, org)) = store::deletion_at(db, meta.tombstone).await? else {
-        return pass_over(db, checkpoint).await;
+        return pass_over(db, keys, checkpoint).await;
     };
     let mut after = Address { pack: 0, record: 0 };
     loop {
@@ -381,7 +382,7 @@ async fn revoke(
     }
     if !store::deleted_objects(db, deletion.id, Address { pack: 0, record: 0 }, 1).await?.is_empty() {
         // What could not be read stays with the deletion, to be taken back when it is healed.
-        pass_over(db, checkpoint).await?;
+        pass_over(db, keys, checkpoint).await?;
         return Ok(Applied::Restored(deletion));
     }
     let mut tx = db.begin().await?;
@@ -389,7 +390,7 @@ async fn revoke(
     if restored && !telling.silent {
         tell_restored(&mut tx, telling.ctx, org, &deletion).await?;
     }
-    commit_at(tx, checkpoint).await?;
+    commit_at(tx, keys, checkpoint).await?;
     let deletion = Deletion { state: DeletionState::Restored, ..deletion };
     Ok(if restored { Applied::Restored(deletion) } else { Applied::Nothing })
 }
@@ -404,6 +405,7 @@ async fn arrived_again(blobs: &Blobs, place: Place, found: Found) -> Result<Opti
 
 async fn purge(
     db: &Db,
+    keys: &Keys,
     telling: Telling<'_>,
     meta: &AboutTombstoneMeta,
     checkpoint: Address,
@@ -418,7 +420,7 @@ async fn purge(
         tell::<DeleteStudies, _>(&mut tx, telling, &About::new("study", &deletion.study_uid, org), &payload).await?;
         applied = Applied::Done;
     }
-    commit_at(tx, checkpoint).await?;
+    commit_at(tx, keys, checkpoint).await?;
     Ok(applied)
 }
 
@@ -431,6 +433,7 @@ pub(crate) fn context_of(by: &Doer, clock: &SharedClock) -> Ctx {
 /// Points rows at copies of their records. With a checkpoint, in the same transaction.
 pub(crate) async fn apply_moves(
     db: &Db,
+    keys: &Keys,
     moves: &[(Address, Location)],
     checkpoint: Option<Address>,
 ) -> Result<u64, DbError> {
@@ -440,7 +443,7 @@ pub(crate) async fn apply_moves(
         moved += store::move_record(&mut tx, *address, *location).await?;
     }
     if let Some(at) = checkpoint {
-        store::checkpoint(&mut tx, at.pack, at.record).await?;
+        store::checkpoint(&mut tx, keys, at.pack, at.record).await?;
     }
     tx.commit().await?;
     Ok(moved)

@@ -7,6 +7,7 @@
 use crate::ArchiveError;
 use crate::log::{BATCH, Logged, Said, Step, Telling, apply, apply_moves, apply_objects, context_of, said};
 use crate::model::Owner;
+use crate::nodes::Kind as StoreKind;
 use crate::record::{Address, Arrived, TombstoneMeta};
 use crate::store::{self, Keys};
 use crate::tell::tell_stored;
@@ -39,6 +40,13 @@ pub async fn rebuild(
     orgs: &[OrgId],
     fallback: &Owner,
 ) -> Result<Replayed, ArchiveError> {
+    let own = blobs.store();
+    if let Some(other) =
+        store::stores(db).await?.iter().find(|row| row.kind == StoreKind::Originals && row.store != own)
+    {
+        return Err(ArchiveError::OtherStores { folder: other.folder.display().to_string() });
+    }
+    store::forget_nodes(db).await?;
     let mut tx = db.begin().await?;
     store::clear(&mut tx).await?;
     audit(&mut tx, ctx, "archive.rebuild", "archive", "packs", mingying_access::Outcome::Done, "rebuild").await?;
@@ -48,18 +56,20 @@ pub async fn rebuild(
             owner.clone_from(fallback);
         }
     };
-    replay_as(db, blobs, ctx, &adopt).await
+    replay_as(db, blobs, ctx, None, &adopt).await
 }
 
-/// Replays every pack from its checkpoint. The same records give the same rows.
-pub(crate) async fn replay(db: &Db, blobs: &Blobs, ctx: &Ctx) -> Result<Replayed, ArchiveError> {
-    replay_as(db, blobs, ctx, &|_| {}).await
+/// Replays every pack from its checkpoint. The same records give the same rows. `holder` is the session of the node that
+/// holds the store.
+pub(crate) async fn replay(db: &Db, blobs: &Blobs, ctx: &Ctx, holder: Option<&str>) -> Result<Replayed, ArchiveError> {
+    replay_as(db, blobs, ctx, holder, &|_| {}).await
 }
 
 async fn replay_as(
     db: &Db,
     blobs: &Blobs,
     ctx: &Ctx,
+    holder: Option<&str>,
     adopt: &(dyn Fn(&mut Owner) + Sync),
 ) -> Result<Replayed, ArchiveError> {
     // A power cut may have brought back the file of a pack that was removed.
@@ -71,8 +81,8 @@ async fn replay_as(
     let telling = Telling { ctx, silent: store::is_rebuilding(db).await?, again: true };
     let checkpoints = store::checkpoints(db).await?;
     // An index that is made from nothing cannot tell what a power cut tore lately from what rotted.
-    let torn = blobs.packs().last().map(|pack| pack.id).filter(|_| !checkpoints.is_empty());
-    let keys = Keys::in_blocks_of(1024);
+    let torn = blobs.newest().filter(|_| !checkpoints.is_empty());
+    let keys = Keys::in_blocks_of(1024).of(holder);
     let mut walk = Walk { db, blobs, telling, adopt, keys, torn, done: Replayed::default() };
     let copies = walk.new_copies(&checkpoints).await?;
     let present: BTreeMap<u64, u64> = blobs.packs().into_iter().map(|pack| (pack.id, pack.len)).collect();
@@ -90,7 +100,7 @@ async fn replay_as(
     if telling.silent {
         store::end_rebuild(db).await?;
     } else {
-        tell_lost(db, ctx).await?;
+        tell_lost(db, ctx, blobs.store()).await?;
     }
     Ok(walk.done)
 }
@@ -154,7 +164,7 @@ impl Walk<'_> {
             }
         }
         for moves in moves.chunks(BATCH) {
-            apply_moves(self.db, moves, None).await?;
+            apply_moves(self.db, &self.keys, moves, None).await?;
         }
         Ok(())
     }
@@ -269,8 +279,8 @@ impl Walk<'_> {
 }
 
 /// Tells of instances that no event has told about.
-async fn tell_lost(db: &Db, ctx: &Ctx) -> Result<(), ArchiveError> {
-    let lost = store::unannounced(db).await?;
+async fn tell_lost(db: &Db, ctx: &Ctx, store: u32) -> Result<(), ArchiveError> {
+    let lost = store::unannounced(db, store).await?;
     if lost.is_empty() {
         return Ok(());
     }

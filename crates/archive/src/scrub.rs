@@ -63,7 +63,7 @@ impl Archive {
     /// The next piece of the background check. Its place is kept in the database, so that a restart goes on there.
     pub async fn scrub(&self) -> Result<Scrubbed, ArchiveError> {
         let now = self.clock().now();
-        let mut place = store::scrub_place(self.db()).await?;
+        let mut place = store::scrub_place(self.db(), self.blobs().store()).await?;
         if let Some(ended) = place.ended {
             // A clock that ran ahead must not put the next round off.
             if ended <= now && now.since(ended) < self.settings().house.scrub_every {
@@ -76,8 +76,12 @@ impl Archive {
         let pack = self.blobs().homes().into_iter().find(|pack| pack.id >= place.pack && checked(pack.tier));
         let Some(pack) = pack.map(|pack| PackInfo { id: pack.id, len: pack.len }) else {
             self.check_missing(&mut Verified::default()).await?;
-            store::set_scrub_place(self.db(), store::ScrubPlace { ended: Some(now), stepped: Some(now), ..place })
-                .await?;
+            store::set_scrub_place(
+                self.db(),
+                self.blobs().store(),
+                store::ScrubPlace { ended: Some(now), stepped: Some(now), ..place },
+            )
+            .await?;
             return Ok(Scrubbed::Idle);
         };
         let at = if pack.id == place.pack { place.at } else { 0 };
@@ -94,7 +98,7 @@ impl Archive {
             Some(next) => (store::ScrubPlace { pack: pack.id, at: next, ended: None, stepped: Some(now) }, next),
             None => (store::ScrubPlace { pack: pack.id + 1, at: 0, ended: None, stepped: Some(now) }, pack.len),
         };
-        store::set_scrub_place(self.db(), place).await?;
+        store::set_scrub_place(self.db(), self.blobs().store(), place).await?;
         Ok(Scrubbed::Bytes(upto.saturating_sub(at)))
     }
 
@@ -168,7 +172,7 @@ impl Archive {
     async fn check_missing(&self, verified: &mut Verified) -> Result<(), ArchiveError> {
         // In this order: of a pack that is made meanwhile no row was told, one that is removed is in no row any more.
         for pack in store::packs_in_use(self.db()).await? {
-            if self.blobs().packs().iter().all(|there| there.id != pack) {
+            if self.is_held_here(pack) && self.blobs().packs().iter().all(|there| there.id != pack) {
                 self.note_missing(pack, verified).await?;
             }
         }

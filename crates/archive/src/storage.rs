@@ -107,7 +107,7 @@ impl Archive {
         let now = self.clock().now();
         let packs = self.blobs().packs();
         let pack_bytes = packs.iter().map(|pack| pack.len).sum();
-        let place = store::scrub_place(self.db()).await?;
+        let place = store::scrub_place(self.db(), self.blobs().store()).await?;
         let before: u64 = packs.iter().filter(|pack| pack.id < place.pack).map(|pack| pack.len).sum();
         let waiting = store::waiting(self.db()).await?;
         let mut organizations = Vec::new();
@@ -154,9 +154,9 @@ impl Archive {
 
     /// Begins the next round of the background check now, if none is under way.
     pub async fn check_now(&self, permit: &Permit<ManageStorage>) -> Result<(), ArchiveError> {
-        let place = store::scrub_place(self.db()).await?;
+        let place = store::scrub_place(self.db(), self.blobs().store()).await?;
         if place.ended.is_some() {
-            store::set_scrub_place(self.db(), store::ScrubPlace::default()).await?;
+            store::set_scrub_place(self.db(), self.blobs().store(), store::ScrubPlace::default()).await?;
         }
         self.note_asked(permit, "check").await?;
         self.calls().wake();

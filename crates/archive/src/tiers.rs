@@ -24,6 +24,9 @@ pub struct Tiering {
     pub rate: u64,
     /// Whether the background check also reads what lies in the object store.
     pub check_objects: bool,
+    /// With several nodes: a pack that was begun so long ago is ended, and a copy of it put into the object store, where
+    /// the others find it. `None`: after a minute when there are others, else never. Zero: never.
+    pub share_after: Option<Duration>,
 }
 
 impl Default for Tiering {
@@ -36,6 +39,7 @@ impl Default for Tiering {
             large_free: 0,
             rate: 40 << 20,
             check_objects: true,
+            share_after: None,
         }
     }
 }
@@ -143,7 +147,7 @@ mod tests {
     const DAY: i64 = 24 * 3600 * 1_000_000;
 
     fn pack(id: u64, tier: Tier, sealed: Option<i64>) -> PackHome {
-        PackHome { id, len: 1000, tier, sealed_at: sealed.map(|day| Timestamp::from_micros(day * DAY)) }
+        PackHome { id, len: 1000, tier, sealed_at: sealed.map(|day| Timestamp::from_micros(day * DAY)), shared: false }
     }
 
     fn room() -> Room {

@@ -48,8 +48,10 @@ pub(crate) struct Home {
     pub made_at: i64,
     /// What its header says of the pack before it.
     pub before: Option<Ended>,
-    /// Of all its bytes, where it was moved.
+    /// Of all its bytes, where it was moved or shared.
     pub sha256: Option<[u8; 32]>,
+    /// It lies on a local disk, and a copy of it in the object store, where other nodes find it.
+    pub shared: bool,
 }
 
 impl Home {
@@ -104,8 +106,15 @@ fn parse_name(name: &str) -> Option<(u64, &str)> {
 }
 
 /// Looks at the folders; never at the object store, which may be out of reach. `large`: the folder of packs on the large
-/// disk.
-pub(crate) fn survey(disk: &dyn Disk, dir: &Path, large: Option<&Path>, objects: bool) -> Result<Survey, BlobError> {
+/// disk. `own`: a tier that this store's packs need must be configured; of another node's store what is not is out of
+/// reach.
+pub(crate) fn survey(
+    disk: &dyn Disk,
+    dir: &Path,
+    large: Option<&Path>,
+    objects: bool,
+    own: bool,
+) -> Result<Survey, BlobError> {
     let mut fast = Vec::new();
     let mut notes: BTreeMap<u64, BTreeSet<Tier>> = BTreeMap::new();
     let mut gone = BTreeSet::new();
@@ -131,7 +140,11 @@ pub(crate) fn survey(disk: &dyn Disk, dir: &Path, large: Option<&Path>, objects:
             homes.insert(pack, home);
         }
     }
+    let mut copies = Vec::new();
     for (pack, tiers) in notes.into_iter().filter(|(pack, _)| !gone.contains(pack)) {
+        if tiers.contains(&Tier::Objects) {
+            copies.push(pack);
+        }
         // The large disk may not be mounted: then its note stands.
         let last = tiers.last().copied();
         let there = |tier: &Tier| *tier != Tier::Large || on_large.contains(&pack) || last == Some(Tier::Large);
@@ -143,7 +156,7 @@ pub(crate) fn survey(disk: &dyn Disk, dir: &Path, large: Option<&Path>, objects:
             }
         }
     }
-    for home in homes.values() {
+    for home in homes.values().filter(|_| own) {
         match home.tier {
             Tier::Large if large.is_none() => {
                 return Err(BlobError::Misplaced("packs lie on a large disk that the configuration does not name"));
@@ -158,6 +171,15 @@ pub(crate) fn survey(disk: &dyn Disk, dir: &Path, large: Option<&Path>, objects:
     for end in ends {
         if let Some(home) = homes.get_mut(&end.pack) {
             home.len = end.at.min(home.len);
+        }
+    }
+    for pack in copies {
+        if let Some(home) = homes.get_mut(&pack).filter(|home| home.tier != Tier::Objects)
+            && let Some(copy) = read_note(disk, dir, pack, Tier::Objects)?
+            && copy.len == home.len
+            && copy.sha256.is_some()
+        {
+            (home.shared, home.sha256) = (true, copy.sha256);
         }
     }
     Ok(Survey { homes, gone })
@@ -189,7 +211,7 @@ pub(crate) fn look(disk: &dyn Disk, dir: &Path, pack: u64, tier: Tier) -> Result
             None
         }
     };
-    Ok(Some(Home { tier, len, made_at: made_at(&header), before, sha256: None }))
+    Ok(Some(Home { tier, len, made_at: made_at(&header), before, sha256: None, shared: false }))
 }
 
 fn read_note(disk: &dyn Disk, dir: &Path, pack: u64, tier: Tier) -> Result<Option<Home>, BlobError> {
@@ -205,6 +227,7 @@ fn read_note(disk: &dyn Disk, dir: &Path, pack: u64, tier: Tier) -> Result<Optio
         made_at: note.made_at,
         before: note.before.map(|(pack, at)| Ended { pack, at }),
         sha256: note.sha256.as_deref().and_then(unhex),
+        shared: false,
     }))
 }
 

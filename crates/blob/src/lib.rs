@@ -13,6 +13,7 @@
 mod buffers;
 mod disk;
 mod error;
+mod far;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod homes;
@@ -24,6 +25,7 @@ mod recall;
 mod record;
 mod s3;
 mod scan;
+mod shared;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 #[cfg(any(test, feature = "sim"))]
@@ -32,10 +34,11 @@ mod stage;
 
 pub use disk::{Disk, DiskFile, LocalDisk};
 pub use error::BlobError;
+pub use far::Neighbours;
 pub use homes::{PackNote, Tier, note_in_objects};
 pub use moving::PackHome;
 pub use objects::Bucket;
-pub use packs::{Entry, PackInfo, Sealed};
+pub use packs::{Entry, PackInfo, Sealed, store_of};
 pub use recall::RecallStats;
 pub use record::Kind;
 pub use s3::S3;
@@ -112,6 +115,7 @@ impl Default for Settings {
 #[derive(Clone)]
 pub struct Blobs {
     packs: Arc<Packs>,
+    others: Arc<shared::Others>,
     stage: Arc<Stage>,
     buffers: Arc<Buffers>,
 }
@@ -132,8 +136,10 @@ impl Blobs {
         for name in disk.list(&spool)? {
             disk.remove(&spool.join(name))?;
         }
+        let packs = Arc::new(Packs::open(disk.clone(), &packs, &settings)?);
         Ok(Self {
-            packs: Arc::new(Packs::open(disk.clone(), &packs, &settings)?),
+            others: Arc::new(shared::Others::new(settings.clone(), &packs)),
+            packs,
             stage: Arc::new(Stage::new(disk, spool, &settings)),
             buffers: Arc::default(),
         })
@@ -170,9 +176,14 @@ impl Blobs {
             0..SMALL => Ok(Bytes::from(self.fill(location, offset, vec![0; len]).await?)),
             SMALL..=BUFFER => Ok(self.fill(location, offset, self.buffers.take(len)).await?.into_bytes()),
             _ => {
-                self.packs.recall(location, offset, len as u64).await?;
-                let packs = self.packs.clone();
-                blocking(move || packs.read_recalled(location, offset, len as u64)).await
+                let packs = self.of(location.pack);
+                packs.recall(location, offset, len as u64).await?;
+                let _turn = packs.turn().await;
+                blocking({
+                    let packs = packs.clone();
+                    move || packs.read_recalled(location, offset, len as u64)
+                })
+                .await
             }
         }
     }
@@ -181,14 +192,16 @@ impl Blobs {
     where
         B: AsMut<[u8]> + Send + 'static,
     {
-        if self.packs.read_cached(location, offset, buffer.as_mut())? {
-            self.packs.was_near(location.pack);
+        let packs = self.of(location.pack);
+        if packs.read_cached(location, offset, buffer.as_mut())? {
+            packs.was_near(location.pack);
             return Ok(buffer);
         }
-        self.packs.recall(location, offset, buffer.as_mut().len() as u64).await?;
-        let packs = self.packs.clone();
+        packs.recall(location, offset, buffer.as_mut().len() as u64).await?;
+        let _turn = packs.turn().await;
+        let here = packs.clone();
         blocking(move || {
-            packs.read_exact(location, offset, buffer.as_mut())?;
+            here.read_exact(location, offset, buffer.as_mut())?;
             Ok(buffer)
         })
         .await
@@ -196,32 +209,45 @@ impl Blobs {
 
     /// As `read`, for callers that are on a thread which may block.
     pub fn read_blocking(&self, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
-        self.packs.read(location, offset, len)
+        self.of(location.pack).read(location, offset, len)
     }
 
     /// Several reads in one trip: (location, offset, length) each, answered in order.
     pub async fn read_many(&self, wanted: Vec<(Location, u64, u64)>) -> Result<Vec<Bytes>, BlobError> {
+        let mut far = None;
         for (location, offset, len) in &wanted {
-            self.packs.recall(*location, *offset, (*len).min(location.len.saturating_sub(*offset))).await?;
+            let packs = self.of(location.pack);
+            packs.recall(*location, *offset, (*len).min(location.len.saturating_sub(*offset))).await?;
+            far = far.or_else(|| packs.far.is_some().then_some(packs));
         }
-        let packs = self.packs.clone();
-        blocking(move || wanted.into_iter().map(|(l, offset, len)| packs.read_recalled(l, offset, len)).collect()).await
+        let _turn = match &far {
+            Some(packs) => packs.turn().await,
+            None => None,
+        };
+        let blobs = self.clone();
+        blocking(move || {
+            let read = |(at, offset, len): (Location, u64, u64)| blobs.of(at.pack).read_recalled(at, offset, len);
+            wanted.into_iter().map(read).collect()
+        })
+        .await
     }
 
-    /// All packs, oldest first.
+    /// All packs that lie here or belong to this node, those of each store oldest first.
     pub fn packs(&self) -> Vec<PackInfo> {
-        self.packs.list()
+        let mut packs: Vec<PackInfo> = self.all().iter().flat_map(|packs| packs.list()).collect();
+        packs.sort_by_key(|pack| pack.id);
+        packs
     }
 
     /// The file of a pack, for copying it away.
     pub fn pack_path(&self, pack: u64) -> PathBuf {
-        self.packs.path(pack)
+        self.of(pack).path(pack)
     }
 
     /// Copies the bytes of a pack from `from` on to the same place of the file `to`, up to the pack's length, and syncs
     /// it; the SHA-256 of all of it, of which `before` has hashed what lies before `from`.
     pub async fn copy_pack(&self, pack: PackInfo, to: &Path, from: u64, before: Sha256) -> Result<[u8; 32], BlobError> {
-        let (packs, to) = (self.packs.clone(), to.to_owned());
+        let (packs, to) = (self.of(pack.id), to.to_owned());
         blocking(move || packs.copy(pack, &to, from, before)).await
     }
 
@@ -236,19 +262,19 @@ impl Blobs {
 
     /// Makes sure that the tail of a pack from `from` on is on the disk before it is scanned.
     pub async fn settle(&self, pack: u64, from: u64) -> Result<(), BlobError> {
-        let packs = self.packs.clone();
+        let packs = self.of(pack);
         blocking(move || packs.settle(pack, from)).await
     }
 
     /// The next records of a pack from `from` on, at most `max_records`. Damaged and torn ones are passed over.
     pub async fn scan(&self, pack: u64, from: u64, max_records: usize, depth: Depth) -> Result<Scan, BlobError> {
-        let packs = self.packs.clone();
+        let packs = self.of(pack);
         blocking(move || packs.scan(pack, from, max_records, depth)).await
     }
 
     /// The record that begins at `at`; `Corrupt` when there is none or it is not sound.
     pub async fn record(&self, pack: u64, at: u64) -> Result<Found, BlobError> {
-        let packs = self.packs.clone();
+        let packs = self.of(pack);
         blocking(move || packs.record(pack, at)).await
     }
 
@@ -262,7 +288,7 @@ impl Blobs {
         to: u64,
         max_records: usize,
     ) -> Result<Scan, BlobError> {
-        let (packs, dir) = (self.packs.clone(), dir.to_owned());
+        let (packs, dir) = (self.of(pack), dir.to_owned());
         blocking(move || scan::scan(&*packs.replica(&dir, pack)?, pack, from, to, max_records, Depth::Whole)).await
     }
 
@@ -274,7 +300,8 @@ impl Blobs {
         while at < found.location.len {
             let left = found.location.len - at;
             let part = if at < found.head_len { left.min(found.head_len - at) } else { left.min(1 << 20) };
-            let (packs, location, replica) = (self.packs.clone(), found.location, replica.map(Path::to_owned));
+            let (packs, location, replica) =
+                (self.of(found.location.pack), found.location, replica.map(Path::to_owned));
             let bytes = blocking(move || match replica {
                 None => packs.read(location, at, part),
                 Some(dir) => {
@@ -299,14 +326,21 @@ impl Blobs {
 
     /// Packs before the newest, oldest first: nothing is added to them.
     pub async fn sealed(&self) -> Result<Vec<Sealed>, BlobError> {
-        let packs = self.packs.clone();
-        blocking(move || packs.sealed()).await
+        let all = self.all();
+        blocking(move || {
+            let mut sealed = Vec::new();
+            for packs in all {
+                sealed.extend(packs.sealed()?);
+            }
+            Ok(sealed)
+        })
+        .await
     }
 
     /// Tells where the last whole record of a scanned pack ends: what follows in the newest pack is cut, and writing
     /// goes on there.
     pub async fn resume(&self, pack: u64, end: u64) -> Result<(), BlobError> {
-        let packs = self.packs.clone();
+        let packs = self.of(pack);
         blocking(move || packs.resume(pack, end)).await
     }
 }

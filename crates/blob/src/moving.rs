@@ -6,7 +6,7 @@
 
 use crate::disk::{Disk as _, DiskFile, LocalDisk};
 use crate::homes::{self, Home, PackNote, Tier, erase, pack_name};
-use crate::objects::{Failed, Objects, PART, Upload};
+use crate::objects::{Failed, Objects, PART, Upload, owner};
 use crate::packs::{Packs, lock};
 use crate::recall::RecallStats;
 use crate::record::{PACK_HEADER, made_at, read_pack_header};
@@ -28,10 +28,12 @@ pub struct PackHome {
     pub tier: Tier,
     /// When the next pack was begun; `None` for the one that is written.
     pub sealed_at: Option<Timestamp>,
+    /// It lies on a local disk, and a copy of it in the object store.
+    pub shared: bool,
 }
 
 /// Where a copy is being written.
-enum Copying {
+pub(crate) enum Copying {
     Large(Arc<dyn DiskFile>),
     Objects(Upload),
 }
@@ -39,10 +41,22 @@ enum Copying {
 impl Blobs {
     /// All packs, oldest first, with the tier of each.
     pub fn homes(&self) -> Vec<PackHome> {
-        let homes = lock(&self.packs.homes);
-        let sealed_at = homes.values().skip(1).map(|next| Some(Timestamp::from_micros(next.made_at)));
-        let pairs = homes.iter().zip(sealed_at.chain(std::iter::once(None)));
-        pairs.map(|((id, home), sealed_at)| PackHome { id: *id, len: home.len, tier: home.tier, sealed_at }).collect()
+        let mut all: Vec<PackHome> = Vec::new();
+        for packs in self.all() {
+            let homes = lock(&packs.homes);
+            let begun = |home: &Home| Some(Timestamp::from_micros(home.made_at));
+            let last = homes.values().next_back().filter(|_| packs.closed).and_then(begun);
+            let sealed_at = homes.values().skip(1).map(begun).chain(std::iter::once(last));
+            all.extend(homes.iter().zip(sealed_at).map(|((id, home), sealed_at)| PackHome {
+                id: *id,
+                len: home.len,
+                tier: home.tier,
+                sealed_at,
+                shared: home.shared,
+            }));
+        }
+        all.sort_by_key(|pack| pack.id);
+        all
     }
 
     /// Whether packs can lie on this tier.
@@ -73,8 +87,13 @@ impl Blobs {
         to: Tier,
         pace: impl Fn(u64) -> F,
     ) -> Result<u64, BlobError> {
-        let packs = &self.packs;
+        let packs = &self.of(pack);
         let home = packs.movable(pack, to)?;
+        if to == Tier::Objects && home.shared && packs.holds_copy(pack, home).await? {
+            let (here, moved) = (packs.clone(), Home { tier: to, shared: false, ..home });
+            blocking(move || here.switch(pack, home, moved)).await?;
+            return Ok(home.len);
+        }
         let (mut copy, moved) = packs.clone().begin_copy(pack, to, home).await?;
         let mut sha = Sha256::new();
         let mut at = 0;
@@ -119,7 +138,7 @@ impl Blobs {
     /// Removes a sealed pack for good. Removing one that is gone is no error. Its object goes when the object store can be
     /// reached: now or by `sweep`.
     pub async fn remove(&self, pack: u64) -> Result<(), BlobError> {
-        let packs = self.packs.clone();
+        let packs = self.of(pack);
         if blocking(move || packs.forget(pack)).await? {
             self.sweep().await?;
         }
@@ -129,13 +148,13 @@ impl Blobs {
     /// Removes objects of packs that were removed while the object store was out of reach.
     pub async fn sweep(&self) -> Result<(), BlobError> {
         let Some(objects) = self.packs.objects.clone() else { return Ok(()) };
-        let gone: Vec<u64> = lock(&self.packs.gone).iter().copied().collect();
+        let gone: Vec<u64> = self.all().iter().flat_map(|packs| lock(&packs.gone).clone()).collect();
         for pack in gone {
             if objects.delete(pack).await.is_err() {
                 tracing::warn!(pack, "the object of a removed pack stays for now");
                 return Ok(());
             }
-            let packs = self.packs.clone();
+            let packs = self.of(pack);
             blocking(move || {
                 homes::forget_gone(&*packs.disk, &packs.dir, pack)?;
                 lock(&packs.gone).remove(&pack);
@@ -154,15 +173,15 @@ impl Blobs {
     /// How many bytes of a pack are where it should be; `None` when it is not there. `Unavailable` when that cannot be
     /// told.
     pub async fn len_there(&self, pack: u64) -> Result<Option<u64>, BlobError> {
-        let home = self.packs.home(pack).ok_or(BlobError::NotFound)?;
-        if let (Tier::Objects, Some(objects)) = (home.tier, &self.packs.objects) {
+        let packs = self.of(pack);
+        let home = packs.home(pack).ok_or(BlobError::NotFound)?;
+        if let (Tier::Objects, Some(objects)) = (home.tier, &packs.objects) {
             return match objects.len_of(pack).await {
                 Ok(len) => Ok(Some(len)),
                 Err(Failed::Absent) => Ok(None),
                 Err(Failed::Unreachable) => Err(BlobError::Unavailable),
             };
         }
-        let packs = self.packs.clone();
         blocking(move || match packs.file(pack) {
             Err(BlobError::Unavailable) if packs.large_is_mounted(pack)? => Ok(None),
             file => Ok(Some(file?.size()?)),
@@ -172,7 +191,7 @@ impl Blobs {
 
     /// What is noted of a pack in the object store; `None` when it lies elsewhere.
     pub fn in_objects(&self, pack: u64) -> Option<PackNote> {
-        self.packs.home(pack).filter(|home| home.tier == Tier::Objects).map(|home| home.note())
+        self.of(pack).home(pack).filter(|home| home.tier == Tier::Objects).map(|home| home.note())
     }
 
     /// Takes up packs of this store on the slower tiers that no note knows: the fast disk was lost. How many. Only on
@@ -197,7 +216,10 @@ impl Blobs {
                 }
                 let header = objects.read_back(pack, 0..PACK_HEADER).await?;
                 let before = read_pack_header(&header, pack).unwrap_or_default();
-                found.push((pack, Home { tier: Tier::Objects, len, made_at: made_at(&header), before, sha256: None }));
+                found.push((
+                    pack,
+                    Home { tier: Tier::Objects, len, made_at: made_at(&header), before, sha256: None, shared: false },
+                ));
             }
         }
         let known = lock(&self.packs.homes).keys().next().copied();
@@ -251,10 +273,10 @@ impl Tiers {
 
 impl Packs {
     /// The home of a pack that may move to a tier.
-    fn movable(&self, pack: u64, to: Tier) -> Result<Home, BlobError> {
+    pub(crate) fn movable(&self, pack: u64, to: Tier) -> Result<Home, BlobError> {
         let homes = lock(&self.homes);
         let home = homes.get(&pack).copied().ok_or(BlobError::NotFound)?;
-        if homes.keys().next_back() == Some(&pack) {
+        if !self.closed && homes.keys().next_back() == Some(&pack) {
             return Err(BlobError::Misplaced("the newest pack stays"));
         }
         if home.tier >= to {
@@ -263,8 +285,13 @@ impl Packs {
         Ok(home)
     }
 
-    async fn begin_copy(self: Arc<Self>, pack: u64, to: Tier, home: Home) -> Result<(Copying, Home), BlobError> {
-        let moved = Home { tier: to, ..home };
+    pub(crate) async fn begin_copy(
+        self: Arc<Self>,
+        pack: u64,
+        to: Tier,
+        home: Home,
+    ) -> Result<(Copying, Home), BlobError> {
+        let moved = Home { tier: to, shared: home.shared && to != Tier::Objects, ..home };
         if to == Tier::Large {
             let file = blocking(move || self.create_large(pack)).await?;
             return Ok((Copying::Large(file), moved));
@@ -311,7 +338,7 @@ impl Packs {
     }
 
     /// The next bytes of a pack, also hashed.
-    async fn part(
+    pub(crate) async fn part(
         self: Arc<Self>,
         pack: u64,
         at: u64,
@@ -366,7 +393,7 @@ impl Packs {
     }
 
     /// Hashes what the object store gives back.
-    async fn read_back<F: Future<Output = ()>>(
+    pub(crate) async fn read_back<F: Future<Output = ()>>(
         &self,
         pack: u64,
         len: u64,
@@ -433,10 +460,11 @@ impl Packs {
     fn forget(&self, pack: u64) -> Result<bool, BlobError> {
         let _writer = self.writing();
         let Some(home) = self.home(pack) else { return Ok(false) };
-        if lock(&self.homes).keys().next_back() == Some(&pack) {
+        if self.growing() == Some(pack) {
             return Err(BlobError::Corrupt("the newest pack stays"));
         }
-        if home.tier == Tier::Objects {
+        let in_objects = home.tier == Tier::Objects || home.shared;
+        if in_objects {
             homes::mark_gone(&*self.disk, &self.dir, pack)?;
             lock(&self.gone).insert(pack);
         }
@@ -449,11 +477,6 @@ impl Packs {
         // After the name, so that no reader opens it again meanwhile and keeps its bytes on the disk.
         lock(&self.open).remove(&pack);
         erased?;
-        Ok(home.tier == Tier::Objects)
+        Ok(in_objects)
     }
-}
-
-/// The store that a pack belongs to: packs of one store share the upper half of their ids.
-fn owner(pack: u64) -> String {
-    format!("{:08x}", pack >> 32)
 }

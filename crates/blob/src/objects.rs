@@ -5,6 +5,7 @@
 //! errors or cuts connections makes reads of what lies there `Unavailable`, and nothing else.
 
 use crate::BlobError;
+use crate::far::Neighbours;
 use crate::recall::{Key, Recall};
 use bytes::Bytes;
 use futures::future::{BoxFuture, Shared};
@@ -16,7 +17,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
@@ -117,6 +118,8 @@ pub(crate) type Coming = Shared<BoxFuture<'static, Result<Bytes, Unreachable>>>;
 
 pub(crate) struct Objects {
     bucket: Bucket,
+    /// Tells stores of this installation from those of others.
+    pub(crate) kin: OnceLock<Arc<dyn Neighbours>>,
     /// Where requests run; they end with `_running`.
     handle: Handle,
     _running: oneshot::Sender<()>,
@@ -145,6 +148,7 @@ impl Objects {
         })?;
         Ok(Arc::new(Self {
             bucket,
+            kin: OnceLock::new(),
             handle,
             _running: running,
             recall,
@@ -316,16 +320,21 @@ impl Objects {
         let (store, place) = (self.bucket.store.clone(), self.pack_place(pack));
         match self.run(self.bucket.patience, async move { store.head(&place).await }).await {
             Ok(meta) => Ok(meta.size),
-            Err(Failed::Absent) => match self.marker().await? {
-                Some(store) if store == owner(pack) => Err(Failed::Absent),
-                _ => Err(Failed::Unreachable),
-            },
+            Err(Failed::Absent) if self.is_marked(pack).await? => Err(Failed::Absent),
+            Err(Failed::Absent) => Err(Failed::Unreachable),
             Err(failed) => Err(failed),
         }
     }
 
-    async fn marker(&self) -> Result<Option<String>, Failed> {
-        let (store, place) = (self.bucket.store.clone(), self.bucket.place(MARKER));
+    /// Whether packs of this pack's store lie behind the prefix.
+    async fn is_marked(&self, pack: u64) -> Result<bool, Failed> {
+        let store = owner(pack);
+        Ok(self.marker(MARKER).await?.as_ref() == Some(&store)
+            || self.marker(&further_marker(pack)).await?.as_ref() == Some(&store))
+    }
+
+    async fn marker(&self, name: &str) -> Result<Option<String>, Failed> {
+        let (store, place) = (self.bucket.store.clone(), self.bucket.place(name));
         let read = async move { store.get(&place).await?.bytes().await };
         match self.run(self.bucket.patience, read).await {
             Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned())),
@@ -334,18 +343,25 @@ impl Objects {
         }
     }
 
-    /// Makes sure that packs of this store, and of no other, lie behind the prefix.
+    /// Makes sure that packs of this store, and only of stores of the same installation, lie behind the prefix.
     pub async fn claim(&self, pack: u64) -> Result<(), BlobError> {
-        match self.marker().await? {
-            Some(store) if store == owner(pack) => Ok(()),
-            Some(_) => Err(BlobError::Misplaced("the bucket holds packs of another installation behind this prefix")),
-            None => {
-                let (store, place, owner) = (self.bucket.store.clone(), self.bucket.place(MARKER), owner(pack));
-                let put = async move { store.put(&place, owner.into_bytes().into()).await };
-                self.run(self.bucket.patience, put).await?;
-                Ok(())
+        let name = match self.marker(MARKER).await? {
+            Some(store) if store == owner(pack) => return Ok(()),
+            Some(_) if self.is_marked(pack).await? => return Ok(()),
+            Some(first) => {
+                let kin = u32::from_str_radix(&first, 16).ok().zip(self.kin.get());
+                if !kin.is_some_and(|(store, neighbours)| neighbours.knows(store)) {
+                    let other = "the bucket holds packs of another installation behind this prefix";
+                    return Err(BlobError::Misplaced(other));
+                }
+                further_marker(pack)
             }
-        }
+            None => MARKER.to_owned(),
+        };
+        let (store, place, owner) = (self.bucket.store.clone(), self.bucket.place(&name), owner(pack));
+        let put = async move { store.put(&place, owner.into_bytes().into()).await };
+        self.run(self.bucket.patience, put).await?;
+        Ok(())
     }
 
     /// Removes a pack's object. Removing one that is gone is no error.
@@ -388,8 +404,13 @@ impl Objects {
 }
 
 /// The store that a pack belongs to: packs of one store share the upper half of their ids.
-fn owner(pack: u64) -> String {
+pub(crate) fn owner(pack: u64) -> String {
     format!("{:08x}", pack >> 32)
+}
+
+/// The marker of a store that is not the first one behind its prefix.
+fn further_marker(pack: u64) -> String {
+    format!("{MARKER}-{}", owner(pack))
 }
 
 /// A pack on its way up. What is dropped before its end leaves nothing that counts.

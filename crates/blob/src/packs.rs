@@ -1,6 +1,7 @@
 //! The pack files: appended to by one writer, read by anybody, never changed.
 
 use crate::disk::{Disk, DiskFile};
+use crate::far::{Far, FarFile};
 use crate::homes::{self, Home, Tier, pack_name};
 use crate::objectfile::ObjectFile;
 use crate::objects::Objects;
@@ -63,6 +64,12 @@ pub(crate) struct Packs {
     /// The folder of packs on the large disk.
     pub(crate) large: Option<PathBuf>,
     pub(crate) objects: Option<Arc<Objects>>,
+    /// The upper half of the ids of its packs.
+    pub(crate) store: u32,
+    /// Another node began it, and nobody writes it any more.
+    pub(crate) closed: bool,
+    /// The nodes that hold what is not here; only where this stands for the stores of others.
+    pub(crate) far: Option<Arc<Far>>,
     pack_size: u64,
     reserve: u64,
     /// Held while a batch is written and synced.
@@ -86,12 +93,50 @@ impl Packs {
             Some(bucket) => Some(Objects::open(bucket, settings.reserve.saturating_mul(2))?),
             None => None,
         };
-        let survey = homes::survey(&*disk, dir, large.as_deref(), objects.is_some())?;
-        Ok(Self {
+        let survey = homes::survey(&*disk, dir, large.as_deref(), objects.is_some(), true)?;
+        let store = survey.homes.keys().next().map_or_else(new_store, |pack| store_of(*pack));
+        Ok(Self::with(disk, dir, large, objects, store, survey, settings))
+    }
+
+    /// A store that another node began. What it keeps in the object store is reached through `objects`.
+    pub fn adopt(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        store: u32,
+        settings: &Settings,
+        objects: Option<Arc<Objects>>,
+    ) -> Result<Self, BlobError> {
+        let large = settings.tiers.large.as_ref().map(|large| large.join("packs"));
+        let mut survey = homes::survey(&*disk, dir, large.as_deref(), objects.is_some(), false)?;
+        survey.homes.retain(|pack, _| store_of(*pack) == store);
+        let packs = Self::with(disk, dir, large, objects, store, survey, settings);
+        Ok(Self { closed: true, ..packs })
+    }
+
+    /// What stands for the stores that other nodes hold.
+    pub fn of_others(&self, far: Arc<Far>, settings: &Settings) -> Self {
+        let none = homes::Survey { homes: BTreeMap::new(), gone: BTreeSet::new() };
+        let packs = Self::with(self.disk.clone(), &self.dir, None, self.objects.clone(), self.store, none, settings);
+        Self { closed: true, far: Some(far), ..packs }
+    }
+
+    fn with(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        large: Option<PathBuf>,
+        objects: Option<Arc<Objects>>,
+        store: u32,
+        survey: homes::Survey,
+        settings: &Settings,
+    ) -> Self {
+        Self {
             disk,
             dir: dir.to_owned(),
             large,
             objects,
+            store,
+            closed: false,
+            far: None,
             pack_size: settings.pack_size,
             reserve: settings.reserve,
             writer: Mutex::new(None),
@@ -99,7 +144,7 @@ impl Packs {
             gone: Mutex::new(survey.gone),
             open: Mutex::default(),
             passing: Mutex::default(),
-        })
+        }
     }
 
     pub fn list(&self) -> Vec<PackInfo> {
@@ -107,11 +152,22 @@ impl Packs {
     }
 
     pub(crate) fn home(&self, pack: u64) -> Option<Home> {
-        lock(&self.homes).get(&pack).copied()
+        let here = lock(&self.homes).get(&pack).copied();
+        here.or_else(|| self.far.as_ref().and_then(|far| far.found(pack)))
+    }
+
+    /// The pack that may still grow.
+    pub(crate) fn growing(&self) -> Option<u64> {
+        if self.closed { None } else { lock(&self.homes).keys().next_back().copied() }
     }
 
     fn len_of(&self, pack: u64) -> Result<u64, BlobError> {
-        self.home(pack).map(|home| home.len).ok_or(BlobError::NotFound)
+        match self.home(pack) {
+            Some(home) => Ok(home.len),
+            // The node that holds it knows.
+            None if self.far.is_some() => Ok(i64::MAX as u64),
+            None => Err(BlobError::NotFound),
+        }
     }
 
     fn set_len(&self, pack: u64, len: u64) {
@@ -166,6 +222,12 @@ impl Packs {
 
     /// A pack that was removed meanwhile is not out of reach.
     fn out_of_reach(&self, pack: u64) -> BlobError {
+        if let Some(far) = &self.far {
+            // It may have been compacted by the node that holds it, which is asked again.
+            far.forget(pack);
+            lock(&self.open).remove(&pack);
+            return BlobError::Unavailable;
+        }
         if self.home(pack).is_some() { BlobError::Unavailable } else { BlobError::NotFound }
     }
 
@@ -179,6 +241,9 @@ impl Packs {
 
     /// Appends all entries and makes them durable with one sync. All or nothing: after an error none of them counts.
     pub fn publish(&self, batch: &[Entry], now: i64) -> Result<Vec<Location>, BlobError> {
+        if self.closed {
+            return Err(BlobError::Closed);
+        }
         let mut writer = lock(&self.writer);
         if batch.iter().any(|entry| entry.meta.len() > MAX_META as usize) {
             return Err(BlobError::Corrupt("meta of a record is too long"));
@@ -224,7 +289,7 @@ impl Packs {
 
     fn begin_pack(&self, now: i64) -> Result<Current, BlobError> {
         let before = lock(&self.homes).iter().next_back().map(|(pack, home)| Ended { pack: *pack, at: home.len });
-        let pack = before.map_or_else(first_pack, |before| before.pack + 1);
+        let pack = before.map_or(u64::from(self.store) << 32 | 1, |before| before.pack + 1);
         // A name left by a power cut or by a failed attempt holds nothing.
         let mut pack = pack;
         let file = loop {
@@ -243,9 +308,22 @@ impl Packs {
             let _ = self.disk.remove(&self.path(pack));
             return Err(error.into());
         }
-        let home = Home { tier: Tier::Fast, len: PACK_HEADER, made_at: now, before, sha256: None };
+        let home = Home { tier: Tier::Fast, len: PACK_HEADER, made_at: now, before, sha256: None, shared: false };
         lock(&self.homes).insert(pack, home);
         Ok(Current { pack, file, len: PACK_HEADER })
+    }
+
+    /// Ends the pack that is written, when it was begun before `begun_before` and holds anything: from then on it may
+    /// move and be shared. Whether it did.
+    pub fn seal(&self, begun_before: i64, now: i64) -> Result<bool, BlobError> {
+        let mut writer = lock(&self.writer);
+        let Some(pack) = self.growing() else { return Ok(false) };
+        let due = self.home(pack).is_some_and(|home| home.len > PACK_HEADER && home.made_at <= begun_before);
+        if due {
+            *writer = None;
+            *writer = Some(self.begin_pack(now)?);
+        }
+        Ok(due)
     }
 
     pub(crate) fn file(&self, pack: u64) -> Result<Arc<dyn DiskFile>, BlobError> {
@@ -264,6 +342,8 @@ impl Packs {
             (Some(Home { tier: Tier::Objects, len, .. }), _, Some(objects)) => {
                 Arc::new(ObjectFile::kept(objects.clone(), pack, len))
             }
+            (Some(Home { tier: Tier::Large | Tier::Objects, .. }), ..) => return Err(BlobError::Unavailable),
+            (None, ..) if let Some(far) = &self.far => return Ok(Arc::new(FarFile::new(far.clone(), pack))),
             _ => self.disk.open(&self.path(pack))?,
         };
         if open.len() >= OPEN_PACKS
@@ -420,7 +500,7 @@ impl Packs {
     /// After a crash of the process the cache may hold records that were never synced.
     pub fn settle(&self, pack: u64, from: u64) -> Result<(), BlobError> {
         // What was moved was synced and compared before.
-        if self.home(pack).is_some_and(|home| home.tier != Tier::Fast) {
+        if self.far.is_some() || self.home(pack).is_some_and(|home| home.tier != Tier::Fast) {
             return Ok(());
         }
         let file = self.file(pack)?;
@@ -469,11 +549,12 @@ impl Packs {
     /// Packs before the newest, which alone is written.
     pub fn sealed(&self) -> Result<Vec<Sealed>, BlobError> {
         let mut packs: Vec<(u64, Home)> = lock(&self.homes).iter().map(|(id, home)| (*id, *home)).collect();
-        packs.pop();
+        let growing = self.growing();
+        packs.retain(|(id, _)| Some(*id) != growing);
         let mut sealed: Vec<Sealed> = Vec::with_capacity(packs.len());
         for (id, Home { len, tier, .. }) in packs {
             // Only what counts is moved to other tiers.
-            let void = if tier == Tier::Fast { self.file(id)?.size()?.saturating_sub(len) } else { 0 };
+            let void = if tier == Tier::Fast && !self.closed { self.file(id)?.size()?.saturating_sub(len) } else { 0 };
             let guards = sealed.last().is_some_and(|before| before.void > 0);
             sealed.push(Sealed { id, len, void, guards });
         }
@@ -489,6 +570,10 @@ impl Packs {
             return Ok(());
         }
         self.set_len(pack, end);
+        if self.closed {
+            // What follows counts no more, and stays as it was found.
+            return Ok(());
+        }
         let file = self.file(pack)?;
         if file.size()? > end {
             file.truncate(end)?;
@@ -508,9 +593,13 @@ fn needs(location: Location, offset: u64, len: u64) -> [Range<u64>; 2] {
 
 /// The upper half of a pack id is chosen at random when a store is made, so that packs of several stores never have the
 /// same id; the lower half counts.
-fn first_pack() -> u64 {
-    let store = uuid::Uuid::new_v4().as_u128() as u64 & 0x7fff_ffff;
-    store << 32 | 1
+fn new_store() -> u32 {
+    uuid::Uuid::new_v4().as_u128() as u32 & 0x7fff_ffff
+}
+
+/// The store that a pack belongs to.
+pub fn store_of(pack: u64) -> u32 {
+    (pack >> 32) as u32
 }
 
 fn header_of(entry: &Entry, place: Option<Standing>) -> Header {

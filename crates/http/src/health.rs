@@ -4,7 +4,7 @@ use crate::App;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use mingying_archive::{ReadStorage, Storage};
+use mingying_archive::{NodeState, ReadStorage, Storage};
 
 /// The process runs.
 pub(crate) async fn live() -> &'static str {
@@ -40,6 +40,11 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
         ("mingying_packs_large_bytes", "Packs on the large disk.", large.bytes),
         ("mingying_packs_bucket_bytes", "Packs in the object store.", objects.bytes),
         (
+            "mingying_packs_unshared",
+            "Packs with images that no other node finds while this one is dead.",
+            app.archive.unshared_packs(),
+        ),
+        (
             "mingying_recall_found",
             "Reads of packs in the object store answered from what is kept near by.",
             recall.hits,
@@ -66,10 +71,18 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
         );
     }
     match app.access.system("metrics").permit::<ReadStorage>() {
-        Ok(permit) => match app.archive.storage(&permit).await {
-            Ok(storage) => storage_gauges(&app, &storage),
-            Err(error) => tracing::warn!(%error, "the state of the store is not readable"),
-        },
+        Ok(permit) => {
+            match app.archive.storage(&permit).await {
+                Ok(storage) => storage_gauges(&app, &storage),
+                Err(error) => tracing::warn!(%error, "the state of the store is not readable"),
+            }
+            let nodes = app.archive.node_list(&permit);
+            for state in NodeState::ALL {
+                let count = nodes.iter().filter(|node| node.state == state).count();
+                let help = "Nodes on this database, as this one sees them.";
+                app.metrics.set_by("mingying_nodes", help, ("state", state.as_str().to_owned()), count as f64);
+            }
+        }
         Err(error) => tracing::error!(%error, "the state of the store is not readable"),
     }
     let uptime = app.clock.now().since(app.settings.started_at).as_secs_f64();

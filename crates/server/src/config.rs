@@ -1,6 +1,7 @@
 //! Configuration: one typed TOML file, `MINGYING_*` variables and flags over it, checked before anything starts.
 
 use crate::ServerError;
+use crate::nodes::Node;
 use crate::tiers::Tiers;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ pub struct File {
     pub images: Images,
     pub backup: Backup,
     pub hl7_listener: Hl7,
+    pub node: Node,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -182,6 +184,7 @@ pub struct Config {
     pub images: Images,
     pub backup: Backup,
     pub hl7_listener: Hl7,
+    pub node: Node,
     pub demo: bool,
     pub demo_public: bool,
 }
@@ -222,6 +225,7 @@ impl Config {
             images: Images { disk_reserve: 64 << 20, sibling_size: 0, ..Images::default() },
             backup: Backup::default(),
             hl7_listener: Hl7::default(),
+            node: Node::default(),
             demo: false,
             demo_public: false,
         }
@@ -283,6 +287,7 @@ impl Config {
             images: file.images,
             backup: file.backup,
             hl7_listener: file.hl7_listener,
+            node: file.node,
             demo,
             demo_public: over.demo_public,
         };
@@ -291,6 +296,7 @@ impl Config {
         config.check_backup()?;
         config.check_demo()?;
         config.images.tiers.check(&config.data_dir)?;
+        config.node.check()?;
         Ok(config)
     }
 

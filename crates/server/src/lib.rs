@@ -12,6 +12,7 @@ mod error;
 mod images;
 mod keep;
 mod listen;
+mod nodes;
 mod setup;
 mod tiers;
 mod tls;
@@ -22,10 +23,12 @@ pub use demo::PASSWORD as DEMO_PASSWORD;
 pub use error::ServerError;
 pub use setup::Place;
 
+use mingying_archive::Nodes;
 use mingying_http::{App, Live, Metrics};
 use mingying_kernel::Timestamp;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +46,9 @@ pub struct Running {
     pub app: App,
     cancel: CancellationToken,
     tasks: JoinSet<()>,
+    nodes: Arc<Nodes>,
+    lost: Arc<AtomicBool>,
+    inside: axum::Router,
     _lock: control::Lock,
 }
 
@@ -52,6 +58,9 @@ impl Running {
         self.cancel.cancel();
         while self.tasks.join_next().await.is_some() {}
         self.app.archive.close().await;
+        if let Err(error) = self.nodes.leave().await {
+            tracing::warn!(%error, "the other nodes are not told that this one ends");
+        }
         if let Err(error) = self.app.db.checkpoint().await {
             tracing::warn!(%error, "database not folded");
         }
@@ -60,7 +69,12 @@ impl Running {
 
     /// The HTTP side without its sockets, for tests.
     pub fn router(&self) -> axum::Router {
-        mingying_http::router(self.app.clone(), workers::dicomweb(&self.app))
+        mingying_http::router(self.app.clone(), workers::dicomweb(&self.app)).merge(self.inside.clone())
+    }
+
+    /// Whether it ends because another node has taken its store over.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
     }
 
     /// Resolves when the server was told to stop from inside.
@@ -103,7 +117,7 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         .ok_or_else(|| ServerError::Said(format!("another server runs on {}", config.data_dir.display())))?;
     let place = Place::open(&config).await?;
     let fresh = place.prepare(&config).await?;
-    let archive = place.archive(&config).await?;
+    let (archive, nodes) = place.archive(&config, Some(http_addr)).await?;
     let printer = mingying_print::Printer::new(config.font_dirs.iter().cloned());
     if let Err(error) = printer.check().await {
         tracing::warn!(%error, "reports cannot be printed; install a Chinese font or set font_dirs");
@@ -129,6 +143,8 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     let mut tasks = JoinSet::new();
     let org = place.organization(&config).await?;
     workers::start(&app, &config, org, runner, &cancel, &mut tasks);
+    let lost = Arc::new(AtomicBool::new(false));
+    nodes::start(&app.archive, &nodes, app.db.engine(), &lost, &cancel, &mut tasks);
 
     let secure = tls.is_some();
     let doors = listen::Doors::open(http, tls, cancel.clone()).map_err(|source| ServerError::Bind {
@@ -136,7 +152,8 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         address: http_addr.to_string(),
         source,
     })?;
-    let router = mingying_http::router(app.clone(), workers::dicomweb(&app));
+    let inside = nodes::router(&app.archive, &config.data_dir)?;
+    let router = mingying_http::router(app.clone(), workers::dicomweb(&app)).merge(inside.clone());
     tasks.spawn(listen::serve(doors, router, secure, cancel.clone()));
     if let Some(listener) = dimse {
         let tls = tls::acceptor(&config, &names, config.images.tls, dimse_addr)?;
@@ -154,5 +171,18 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
     };
     tasks.spawn(control::listen(&store, cancel.clone())?);
     tracing::info!(http = %http_addr, dimse = ?dimse_addr, hl7 = ?hl7_addr, "started");
-    Ok(Running { http_addr, dimse_addr, hl7_addr, url, demo_token, app, cancel, tasks, _lock: lock })
+    Ok(Running {
+        http_addr,
+        dimse_addr,
+        hl7_addr,
+        url,
+        demo_token,
+        app,
+        cancel,
+        tasks,
+        nodes,
+        lost,
+        inside,
+        _lock: lock,
+    })
 }

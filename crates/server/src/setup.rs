@@ -1,13 +1,15 @@
 //! What every subcommand needs of an installation: the folder, its database, its key, its organization.
 
 use crate::keep::SignedReports;
+use crate::nodes::{self, Peers};
 use crate::tls::write_private;
 use crate::{Config, ServerError};
 use mingying_access::{Access, Campus, Department, DepartmentKind, Org, SecretKey, Settings};
-use mingying_archive::Archive;
+use mingying_archive::{Archive, Nodes, StoreKind};
 use mingying_blob::Blobs;
 use mingying_db::Db;
 use mingying_kernel::{CampusId, Ctx, DepartmentId, OrgId, Scope, SharedClock, SystemClock};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +106,22 @@ impl Place {
         Ok(Blobs::open(&self.data_dir.join("blobs"), Self::blob_settings(config)?)?)
     }
 
+    /// The store that this node writes. One that another node has taken over is never written again; then the next
+    /// folder begins a new one.
+    async fn own_blobs(&self, config: &Config, nodes: &Arc<Nodes>) -> Result<Blobs, ServerError> {
+        for number in 1_u32.. {
+            let name = if number == 1 { "blobs".to_owned() } else { format!("blobs-{number}") };
+            let dir = self.data_dir.join(name);
+            let blobs = Blobs::open(&dir, Self::blob_settings(config)?)?;
+            if nodes.claim(StoreKind::Originals, blobs.store(), &dir).await? {
+                blobs.connect(Peers::new(nodes.clone(), &self.data_dir)?);
+                return Ok(blobs);
+            }
+            tracing::warn!(folder = %dir.display(), "another node has taken this store over");
+        }
+        Err(ServerError::Said("no folder of packs is left".to_owned()))
+    }
+
     /// Makes the archive's tables again from the packs. What belongs to an organization that this database does not
     /// know goes to its own: the one of a lost database had another id.
     pub async fn rebuild_index(&self, config: &Config) -> Result<mingying_archive::Replayed, ServerError> {
@@ -123,9 +141,16 @@ impl Place {
         if config.demo { Ok(crate::demo::ORG) } else { self.home().await }
     }
 
-    /// Opens the image archive and replays what its packs hold beyond the database.
-    pub async fn archive(&self, config: &Config) -> Result<Archive, ServerError> {
-        let blobs = self.blobs(config)?;
+    /// Opens the image archive and replays what its packs hold beyond the database, as the node of this data folder.
+    /// `listens`: where other nodes reach it; `None` for a subcommand.
+    pub async fn archive(
+        &self,
+        config: &Config,
+        listens: Option<SocketAddr>,
+    ) -> Result<(Archive, Arc<Nodes>), ServerError> {
+        let me = nodes::myself(config, listens)?;
+        let nodes = Arc::new(Nodes::join(self.db.clone(), self.clock.clone(), me).await?);
+        let blobs = self.own_blobs(config, &nodes).await?;
         let mut settings = mingying_archive::Settings::new(self.organization(config).await?);
         settings.max_object = config.images.largest_object;
         let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 3600));
@@ -148,7 +173,13 @@ impl Place {
             // They go before an original has to be refused.
             reserve: config.images.disk_reserve.saturating_mul(4),
         };
-        Ok(Archive::open(self.db.clone(), blobs, self.clock.clone(), settings).await?)
+        settings.nodes = Some(nodes.clone());
+        let archive = Archive::open(self.db.clone(), blobs, self.clock.clone(), settings).await?;
+        archive.connect(Peers::new(nodes.clone(), &self.data_dir)?);
+        if let Err(error) = archive.take_over().await {
+            tracing::warn!(%error, "what was taken over from other nodes is not served yet");
+        }
+        Ok((archive, nodes))
     }
 
     /// Whether the demonstration data is what this installation holds.

@@ -25,6 +25,9 @@ pub struct Tiers {
     pub rate: u64,
     /// Whether the background check also reads what lies in the bucket.
     pub check_s3: bool,
+    /// Seconds after which a copy of what was received lies in the bucket, where other nodes find it when this one is
+    /// dead; 0: never. When absent 60 with several nodes, and never with one.
+    pub share_after_seconds: Option<u64>,
 }
 
 impl Default for Tiers {
@@ -38,6 +41,7 @@ impl Default for Tiers {
             large_free: 0,
             rate: 40 << 20,
             check_s3: true,
+            share_after_seconds: None,
         }
     }
 }
@@ -125,6 +129,7 @@ impl Tiers {
             large_free: self.large_free,
             rate: self.rate,
             check_objects: self.check_s3,
+            share_after: self.share_after_seconds.map(Duration::from_secs),
         }
     }
 

@@ -3,8 +3,10 @@
 use crate::config::Tls;
 use crate::{Config, ServerError};
 use rustls::ServerConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -90,6 +92,82 @@ pub(crate) fn client_config_trusting(file: Option<&Path>) -> Result<Arc<rustls::
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// SHA-256 of the certificate of the web side; `None` where there is none, or none yet.
+pub(crate) fn fingerprint(tls: &Tls, data_dir: &Path) -> Result<Option<[u8; 32]>, ServerError> {
+    let path = match tls {
+        Tls::Off => return Ok(None),
+        Tls::Files { certificate, .. } => certificate.clone(),
+        Tls::Auto => data_dir.join("tls").join("certificate.pem"),
+    };
+    if !path.exists() {
+        return Ok(None);
+    }
+    let say = |error: &dyn std::fmt::Display| ServerError::Tls(format!("certificate {}: {error}", path.display()));
+    let first = CertificateDer::pem_file_iter(&path).map_err(|error| say(&error))?.next();
+    let first = first.transpose().map_err(|error| say(&error))?;
+    Ok(first.map(|der| Sha256::digest(&der).into()))
+}
+
+/// For calls to another node, known by the SHA-256 of its certificate; an empty one is nobody's.
+pub(crate) fn client_config_pinned(certificate: Vec<u8>) -> Result<rustls::ClientConfig, ServerError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let pinned = Pinned { certificate, provider: provider.clone() };
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ServerError::Tls(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(pinned))
+        .with_no_client_auth())
+}
+
+/// Trusts one certificate, whatever name it is for: the database says whose it is.
+#[derive(Debug)]
+struct Pinned {
+    certificate: Vec<u8>,
+    provider: Arc<rustls::crypto::CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if Sha256::digest(shown).as_slice() == self.certificate {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// Makes a certificate for `names` at the first start, and keeps it: browsers that trusted it once go on.

@@ -95,7 +95,9 @@ impl From<ArchiveError> for Without {
             &error,
             ArchiveError::Db(_)
                 | ArchiveError::Closed
-                | ArchiveError::Blob(BlobError::Io(_) | BlobError::Closed | BlobError::StorageFull)
+                | ArchiveError::Blob(
+                    BlobError::Io(_) | BlobError::Closed | BlobError::StorageFull | BlobError::Unavailable
+                )
         );
         if trouble { Self::Failed(error) } else { Self::Unfit(error.code()) }
     }
@@ -157,7 +159,7 @@ impl Archive {
                 }
             }
             let Some(before) = place.before else { return Ok(SiblingStep::Idle) };
-            let studies = store::studies_before(self.db(), before, STUDIES).await?;
+            let studies = store::studies_before(self.db(), before, &self.own_stores(), STUDIES).await?;
             place.before = studies.last().map(|study| (study.received_at, study.key));
             place.older = studies
                 .into_iter()
@@ -167,12 +169,20 @@ impl Archive {
         }
     }
 
+    /// The stores whose originals get their siblings here; empty: all of them.
+    fn own_stores(&self) -> Vec<u32> {
+        if self.nodes().is_none() {
+            return Vec::new();
+        }
+        std::iter::once(self.blobs().store()).chain(self.blobs().adopted_stores()).collect()
+    }
+
     /// Makes the siblings that a study lacks.
     async fn siblings_of(&self, study_uid: &str, received_at: Timestamp) -> Result<Outcome, ArchiveError> {
         let mut outcome = Outcome::Nothing;
         let mut failed = None;
         loop {
-            let originals = store::without_sibling(self.db(), study_uid, ORIGINALS).await?;
+            let originals = store::without_sibling(self.db(), study_uid, &self.own_stores(), ORIGINALS).await?;
             if originals.is_empty() {
                 self.recent().forget(study_uid);
                 return Ok(outcome);

@@ -19,7 +19,7 @@ use crate::model::SiblingStats;
 use crate::store;
 use crate::{Archive, ArchiveError};
 use make::{Place, Quiet};
-use mingying_blob::Blobs;
+use mingying_blob::{Blobs, store_of};
 use mingying_db::Db;
 use mingying_dicom::codec::HTJ2K_LOSSLESS_RPCL;
 use mingying_kernel::Timestamp;
@@ -74,11 +74,14 @@ impl Siblings {
     pub async fn open(
         db: &Db,
         dir: Option<&Path>,
-        settings: SiblingSettings,
+        archive: &crate::Settings,
         now: Timestamp,
     ) -> Result<Self, ArchiveError> {
+        let settings = archive.sibling.clone();
         let blobs = match dir {
-            Some(dir) if settings.max_bytes > 0 => Some(room::open_store(db, dir, &settings).await?),
+            Some(dir) if settings.max_bytes > 0 => {
+                Some(room::open_store(db, dir, &settings, archive.nodes.as_deref()).await?)
+            }
             Some(dir) if dir.exists() => {
                 room::clear_store(db, dir, &settings).await?;
                 None
@@ -94,6 +97,25 @@ impl Siblings {
             place: tokio::sync::Mutex::new(place),
             stats: Mutex::new(stats),
         })
+    }
+
+    /// As `Blobs::raw`.
+    pub async fn raw(&self, pack: u64, range: std::ops::Range<u64>) -> Result<bytes::Bytes, mingying_blob::BlobError> {
+        self.blobs.as_ref().ok_or(mingying_blob::BlobError::NotFound)?.raw(pack, range).await
+    }
+
+    /// Siblings that other nodes keep are read from these.
+    pub fn connect(&self, neighbours: std::sync::Arc<dyn mingying_blob::Neighbours>) {
+        if let Some(blobs) = &self.blobs {
+            blobs.connect(neighbours);
+        }
+    }
+
+    /// The rows of this node's packs.
+    async fn own_packs(&self, db: &Db) -> Result<Vec<store::SiblingPack>, ArchiveError> {
+        let mut rows = store::sibling_packs(db).await?;
+        rows.retain(|row| self.blobs.as_ref().is_some_and(|blobs| blobs.store() == store_of(row.pack)));
+        Ok(rows)
     }
 
     fn count(&self, change: impl FnOnce(&mut SiblingStats)) {

@@ -1,9 +1,10 @@
 //! Room for siblings: their packs, opened, dropped as a whole, given back.
 
 use super::SiblingSettings;
+use crate::nodes::{Kind as StoreKind, Nodes};
 use crate::store;
 use crate::{Archive, ArchiveError};
-use mingying_blob::{BlobError, Blobs, Location};
+use mingying_blob::{BlobError, Blobs, Location, store_of};
 use mingying_db::Db;
 use mingying_kernel::Timestamp;
 use std::path::Path;
@@ -15,10 +16,23 @@ const LARGEST_PACK: u64 = 1 << 30;
 const ALIVE: u64 = 2;
 
 /// Opens the packs and brings rows and packs in line.
-pub(super) async fn open_store(db: &Db, dir: &Path, settings: &SiblingSettings) -> Result<Blobs, ArchiveError> {
+pub(super) async fn open_store(
+    db: &Db,
+    dir: &Path,
+    settings: &SiblingSettings,
+    nodes: Option<&Nodes>,
+) -> Result<Blobs, ArchiveError> {
     let store = packs_in(dir, settings)?;
+    if let Some(nodes) = nodes {
+        nodes.claim(StoreKind::Siblings, store.store(), dir).await?;
+    }
+    // Those of other nodes are theirs; those that no node has any more are made again.
+    let others = nodes.map(|nodes| nodes.stores(StoreKind::Siblings)).unwrap_or_default();
     let mut newest = None;
     for row in store::sibling_packs(db).await? {
+        if store_of(row.pack) != store.store() && others.contains(&store_of(row.pack)) {
+            continue;
+        }
         if !store.packs().iter().any(|pack| pack.id == row.pack) {
             store::drop_sibling_pack(db, row.pack).await?;
         } else if newest.is_none_or(|(pack, _)| pack < row.pack) {
@@ -65,7 +79,7 @@ impl Archive {
             }
             // The newest pack is being written.
             let current = packs.last().map(|pack| pack.id);
-            let rows = store::sibling_packs(self.db()).await?;
+            let rows = self.siblings().own_packs(self.db()).await?;
             let oldest = rows.iter().filter(|row| Some(row.pack) != current).min_by_key(|row| row.newest);
             let Some(oldest) = oldest.filter(|row| row.newest < received_at) else { return Ok(false) };
             self.drop_pack(oldest.pack).await?;
@@ -87,7 +101,7 @@ impl Archive {
         // Making stops earlier, so that what is made does not go again at once.
         while blobs.free_space()? < self.siblings().settings.reserve / 4 * 3 {
             let current = blobs.packs().last().map(|pack| pack.id);
-            let rows = store::sibling_packs(self.db()).await?;
+            let rows = self.siblings().own_packs(self.db()).await?;
             let oldest = rows.iter().filter(|row| Some(row.pack) != current).min_by_key(|row| row.newest);
             let Some(oldest) = oldest else { return Ok(()) };
             self.drop_pack(oldest.pack).await?;
@@ -98,7 +112,7 @@ impl Archive {
     /// Packs that are mostly dead: their originals were deleted, or a crash left bytes without rows.
     pub(super) async fn drop_dead_packs(&self) -> Result<(), ArchiveError> {
         let Some(blobs) = &self.siblings().blobs else { return Ok(()) };
-        let rows = store::sibling_packs(self.db()).await?;
+        let rows = self.siblings().own_packs(self.db()).await?;
         let living = |pack: u64| rows.iter().find(|row| row.pack == pack).map_or(0, |row| row.living);
         for pack in blobs.sealed().await? {
             if living(pack.id) < pack.len / ALIVE {

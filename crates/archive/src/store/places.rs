@@ -206,11 +206,22 @@ pub(crate) struct ScrubPlace {
     pub stepped: Option<Timestamp>,
 }
 
-pub(crate) async fn scrub_place(db: &Db) -> Result<ScrubPlace, DbError> {
-    let rows = db.query("SELECT name, value FROM archive_state WHERE name LIKE 'scrub_%'", params![]).await?;
+/// What is kept of the check of one store; each node checks its own.
+fn scrub_name(what: &str, store: u32) -> String {
+    format!("scrub_{what}:{store:08x}")
+}
+
+pub(crate) async fn scrub_place(db: &Db, store: u32) -> Result<ScrubPlace, DbError> {
+    let names = ["pack", "at", "ended", "stepped"].map(|what| scrub_name(what, store));
+    let rows = db
+        .query(
+            "SELECT name, value FROM archive_state WHERE name IN ($1, $2, $3, $4)",
+            params![&names[0], &names[1], &names[2], &names[3]],
+        )
+        .await?;
     let mut place = ScrubPlace::default();
     for row in rows {
-        match row.get::<String>("name")?.as_str() {
+        match row.get::<String>("name")?.split(':').next().unwrap_or_default() {
             "scrub_pack" => place.pack = row.get("value")?,
             "scrub_at" => place.at = row.get("value")?,
             "scrub_ended" => place.ended = Some(row.get("value")?),
@@ -221,16 +232,19 @@ pub(crate) async fn scrub_place(db: &Db) -> Result<ScrubPlace, DbError> {
     Ok(place)
 }
 
-pub(crate) async fn set_scrub_place(db: &Db, place: ScrubPlace) -> Result<(), DbError> {
+pub(crate) async fn set_scrub_place(db: &Db, store: u32, place: ScrubPlace) -> Result<(), DbError> {
     let mut tx = db.begin_replayable().await?;
-    set(&mut tx, "scrub_pack", place.pack as i64).await?;
-    set(&mut tx, "scrub_at", place.at as i64).await?;
+    set(&mut tx, &scrub_name("pack", store), place.pack as i64).await?;
+    set(&mut tx, &scrub_name("at", store), place.at as i64).await?;
     match place.ended {
-        Some(ended) => set(&mut tx, "scrub_ended", ended.as_micros()).await?,
-        None => drop(tx.execute("DELETE FROM archive_state WHERE name = 'scrub_ended'", params![]).await?),
+        Some(ended) => set(&mut tx, &scrub_name("ended", store), ended.as_micros()).await?,
+        None => {
+            let ended = scrub_name("ended", store);
+            tx.execute("DELETE FROM archive_state WHERE name = $1", params![&ended]).await?;
+        }
     }
     if let Some(stepped) = place.stepped {
-        set(&mut tx, "scrub_stepped", stepped.as_micros()).await?;
+        set(&mut tx, &scrub_name("stepped", store), stepped.as_micros()).await?;
     }
     tx.commit().await
 }

@@ -10,11 +10,18 @@ pub(crate) struct Keys {
     next: i64,
     end: i64,
     block: i64,
+    /// The session of the node that writes the index; empty where there are no nodes.
+    holder: String,
 }
 
 impl Keys {
     pub fn in_blocks_of(block: i64) -> Self {
-        Self { next: 0, end: 0, block }
+        Self { next: 0, end: 0, block, holder: String::new() }
+    }
+
+    /// For the index of stores that this session holds.
+    pub fn of(self, holder: Option<&str>) -> Self {
+        Self { holder: holder.unwrap_or_default().to_owned(), ..self }
     }
 
     /// Forgets the block: it was taken in a transaction that did not commit.
@@ -38,14 +45,22 @@ impl Keys {
     }
 }
 
-/// Moves the checkpoint of a pack forward.
-pub(crate) async fn checkpoint(tx: &mut Tx, pack: u64, indexed_to: u64) -> Result<(), DbError> {
-    tx.execute(
-        "INSERT INTO pack_checkpoints (pack, indexed_to) VALUES ($1, $2) ON CONFLICT (pack) DO UPDATE \
-         SET indexed_to = excluded.indexed_to WHERE pack_checkpoints.indexed_to < excluded.indexed_to",
-        params![pack, indexed_to],
-    )
-    .await?;
+/// Moves the checkpoint of a pack forward. `Serialization` when the pack's store is held by another session than the one
+/// that writes the index: then nothing of the transaction may be committed.
+pub(crate) async fn checkpoint(tx: &mut Tx, keys: &Keys, pack: u64, indexed_to: u64) -> Result<(), DbError> {
+    let moved = tx
+        .execute(
+            "INSERT INTO pack_checkpoints (pack, indexed_to) SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT) \
+             WHERE NOT EXISTS (SELECT 1 FROM pack_stores WHERE store = $3 AND holder <> $4) \
+             ON CONFLICT (pack) DO UPDATE SET indexed_to = CASE WHEN pack_checkpoints.indexed_to < excluded.indexed_to \
+             THEN excluded.indexed_to ELSE pack_checkpoints.indexed_to END",
+            params![pack, indexed_to, mingying_blob::store_of(pack), keys.holder.as_str()],
+        )
+        .await?;
+    if moved == 0 {
+        tracing::error!(pack, "the store of this pack is another node's now; nothing is indexed");
+        return Err(DbError::Serialization);
+    }
     Ok(())
 }
 
@@ -65,11 +80,14 @@ pub(crate) async fn announced(tx: &mut Tx, study_key: i64) -> Result<(), DbError
 }
 
 /// Studies with instances that no event has told about, and how many: what a crash left.
-pub(crate) async fn unannounced(db: &Db) -> Result<Vec<(StudyBrief, i64, String)>, DbError> {
+/// Only of studies with instances of this store: other nodes tell of theirs.
+pub(crate) async fn unannounced(db: &Db, store: u32) -> Result<Vec<(StudyBrief, i64, String)>, DbError> {
+    let packs = u64::from(store) << 32;
     db.query(
         "SELECT key, study_uid, org_id, accession, patient_id, patient_id_issuer, instance_count, announced, source \
-         FROM studies WHERE announced <> instance_count ORDER BY key",
-        params![],
+         FROM studies WHERE announced <> instance_count AND EXISTS (SELECT 1 FROM instances i \
+         WHERE i.study_key = studies.key AND i.pack >= $1 AND i.pack <= $2) ORDER BY key",
+        params![packs, packs | u64::from(u32::MAX)],
     )
     .await?
     .iter()

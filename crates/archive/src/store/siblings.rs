@@ -39,6 +39,15 @@ const CANDIDATE: &str = "i.pixel_at > 0 AND i.pixel_len > 0 \
      AND i.transfer_syntax IN ('1.2.840.10008.1.2', '1.2.840.10008.1.2.1', '1.2.840.10008.1.2.2')";
 const WITHOUT: &str = "NOT EXISTS (SELECT 1 FROM siblings w WHERE w.instance_key = i.key)";
 
+/// Each node makes the siblings of what it holds. Without any store named: of everything.
+fn in_stores(own: &[u32]) -> String {
+    if own.is_empty() {
+        return String::new();
+    }
+    let stores: Vec<String> = own.iter().map(u32::to_string).collect();
+    format!(" AND i.pack / 4294967296 IN ({})", stores.join(", "))
+}
+
 /// From the columns that `INSTANCE` joins.
 pub(super) fn sibling_place(row: &Row) -> Result<Option<Location>, DbError> {
     let pack: Option<u64> = row.get("s_pack")?;
@@ -47,11 +56,17 @@ pub(super) fn sibling_place(row: &Row) -> Result<Option<Location>, DbError> {
 }
 
 /// Originals of a study that have no row yet, in the order of reading.
-pub(crate) async fn without_sibling(db: &Db, study_uid: &str, limit: u32) -> Result<Vec<InstanceRef>, DbError> {
+pub(crate) async fn without_sibling(
+    db: &Db,
+    study_uid: &str,
+    own: &[u32],
+    limit: u32,
+) -> Result<Vec<InstanceRef>, DbError> {
     let sql = format!(
         "SELECT st.study_uid AS st_uid, se.series_uid AS se_uid, {INSTANCE} {INSTANCES} \
-         WHERE st.study_uid = $1 AND {CANDIDATE} AND {WITHOUT} \
-         ORDER BY se.number NULLS LAST, se.key, i.number NULLS LAST, i.key LIMIT $2"
+         WHERE st.study_uid = $1 AND {CANDIDATE} AND {WITHOUT}{} \
+         ORDER BY se.number NULLS LAST, se.key, i.number NULLS LAST, i.key LIMIT $2",
+        in_stores(own)
     );
     db.query(AssertSqlSafe(sql), params![study_uid, i64::from(limit)]).await?.iter().map(instance).collect()
 }
@@ -76,13 +91,15 @@ pub(crate) async fn study_after(
 pub(crate) async fn studies_before(
     db: &Db,
     before: (Timestamp, i64),
+    own: &[u32],
     limit: u32,
 ) -> Result<Vec<WaitingStudy>, DbError> {
     let sql = format!(
         "SELECT st.key AS st_key, st.study_uid AS st_uid, st.last_received_at AS st_last, \
-         (SELECT COUNT(*) FROM instances i WHERE i.study_key = st.key AND {CANDIDATE} AND {WITHOUT}) AS waiting \
+         (SELECT COUNT(*) FROM instances i WHERE i.study_key = st.key AND {CANDIDATE} AND {WITHOUT}{}) AS waiting \
          FROM studies st WHERE (st.last_received_at, st.key) < ($1, $2) \
-         ORDER BY st.last_received_at DESC, st.key DESC LIMIT $3"
+         ORDER BY st.last_received_at DESC, st.key DESC LIMIT $3",
+        in_stores(own)
     );
     let rows = db.query(AssertSqlSafe(sql), params![before.0, before.1, i64::from(limit)]).await?;
     rows.iter()

@@ -7,6 +7,7 @@ mod crash;
 mod delete;
 mod heal;
 mod ingest;
+mod nodes;
 mod objects;
 mod query;
 mod rate;

@@ -107,7 +107,7 @@ async fn run(args: &PlaceArgs, job: Job) -> Result<ExitCode, ServerError> {
         None => control::ask(&config.data_dir, &job).await?,
         Some(_lock) => {
             let place = Place::open(&config).await?;
-            let archive = place.archive(&config).await?;
+            let (archive, nodes) = place.archive(&config, None).await?;
             let store = Store {
                 db: place.db.clone(),
                 access: place.access.clone(),
@@ -116,6 +116,7 @@ async fn run(args: &PlaceArgs, job: Job) -> Result<ExitCode, ServerError> {
             };
             let result = control::work(&store, job).await;
             archive.close().await;
+            nodes.leave().await?;
             place.db.close().await;
             result?
         }

@@ -58,9 +58,11 @@ pub(super) async fn serve(place: &PlaceArgs, args: ServeArgs) -> Result<ExitCode
         () = running.cancelled() => {}
     }
     tracing::info!("draining");
+    let lost = running.is_lost();
     running.stop().await;
     tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    // Whoever watches the process is to start it again.
+    Ok(if lost { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// `MINGYING_LOG` filters (`info`, `mingying_dimse=debug`); `MINGYING_LOG_FORMAT=json` for machines.

@@ -10,7 +10,15 @@ fn mingying(dir: &Path) -> Command {
     command
 }
 
-struct Server(Child);
+pub(crate) struct Server(Child);
+
+impl Server {
+    /// Ends it as a power cut would, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -20,7 +28,11 @@ impl Drop for Server {
 
 /// Starts on free ports and waits until it has said where it listens; the lines it printed until then.
 fn serve(dir: &Path, more: &[&str]) -> (Server, Vec<String>) {
-    let mut child = mingying(dir)
+    serve_with(mingying(dir), more)
+}
+
+pub(crate) fn serve_with(mut command: Command, more: &[&str]) -> (Server, Vec<String>) {
+    let mut child = command
         .args(["serve", "--http", "127.0.0.1:0", "--dimse", "127.0.0.1:0", "--hl7", "127.0.0.1:0"])
         .args(more)
         .stdout(Stdio::piped())
@@ -39,7 +51,7 @@ fn serve(dir: &Path, more: &[&str]) -> (Server, Vec<String>) {
     }
 }
 
-fn terminate(mut server: Server) -> i32 {
+pub(crate) fn terminate(mut server: Server) -> i32 {
     let pid = rustix::process::Pid::from_child(&server.0);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     server.0.wait().unwrap().code().unwrap_or(-1)
@@ -57,7 +69,7 @@ fn run(dir: &Path, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

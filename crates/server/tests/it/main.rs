@@ -2,6 +2,7 @@
 
 mod binary;
 mod images;
+mod nodes;
 mod permissions;
 mod running;
 mod storage;
