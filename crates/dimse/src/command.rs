@@ -3,6 +3,7 @@
 /// Command Field values (PS3.7 E.1); responses have bit 0x8000 set.
 pub(crate) mod field {
     pub(crate) const C_STORE_RQ: u16 = 0x0001;
+    pub(crate) const C_GET_RQ: u16 = 0x0010;
     pub(crate) const C_FIND_RQ: u16 = 0x0020;
     pub(crate) const C_MOVE_RQ: u16 = 0x0021;
     pub(crate) const C_ECHO_RQ: u16 = 0x0030;
@@ -42,7 +43,7 @@ mod element {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Counts of sub-operations in a C-MOVE response.
+/// Counts of sub-operations in a C-MOVE or C-GET response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
     pub(crate) remaining: u16,
@@ -198,7 +199,7 @@ impl<'a> Response<'a> {
         if let Some(id) = self.error_id {
             out.us(element::ERROR_ID, id);
         }
-        // C-FIND, C-MOVE and C-ECHO responses have no instance.
+        // C-FIND, C-MOVE, C-GET and C-ECHO responses have no instance.
         if matches!(self.request.field, field::C_STORE_RQ | field::N_CREATE_RQ | field::N_SET_RQ) {
             out.uid(element::AFFECTED_SOP_INSTANCE, &self.request.sop_instance);
         }
@@ -224,13 +225,12 @@ pub(crate) fn echo_request(message_id: u16) -> Vec<u8> {
     out.finish()
 }
 
-/// A C-STORE request as a sub-operation of the C-MOVE that `originator` asked for with message `originator_message`.
+/// A C-STORE request. As a sub-operation of a C-MOVE it names who asked for that, with which message.
 pub(crate) fn store_request(
     message_id: u16,
     sop_class: &str,
     sop_instance: &str,
-    originator: &str,
-    originator_message: u16,
+    originator: Option<(&str, u16)>,
 ) -> Vec<u8> {
     let mut out = Writer::default();
     out.uid(element::AFFECTED_SOP_CLASS, sop_class);
@@ -239,8 +239,10 @@ pub(crate) fn store_request(
     out.us(element::PRIORITY, 0);
     out.us(element::DATA_SET_TYPE, 0);
     out.uid(element::AFFECTED_SOP_INSTANCE, sop_instance);
-    out.padded(element::MOVE_ORIGINATOR, originator, b' ');
-    out.us(element::MOVE_ORIGINATOR_MESSAGE, originator_message);
+    if let Some((title, message)) = originator {
+        out.padded(element::MOVE_ORIGINATOR, title, b' ');
+        out.us(element::MOVE_ORIGINATOR_MESSAGE, message);
+    }
     out.finish()
 }
 
@@ -262,7 +264,7 @@ mod tests {
 
     #[test]
     fn requests_read_as_written() {
-        let bytes = store_request(7, "1.2.840.10008.5.1.4.1.1.2", "1.2.3", "CT01", 3);
+        let bytes = store_request(7, "1.2.840.10008.5.1.4.1.1.2", "1.2.3", Some(("CT01", 3)));
         assert_eq!(Command::parse(&bytes), Ok(request()));
         let echo = Command::parse(&echo_request(9)).unwrap();
         assert_eq!((echo.field, echo.message_id, echo.has_data), (field::C_ECHO_RQ, 9, false));

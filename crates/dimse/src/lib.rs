@@ -1,6 +1,6 @@
 //! DICOM network services: the listener that modalities, archives and workstations call, and the calls it makes.
 //!
-//! [`Dimse`] accepts associations and serves Verification, Storage, Query/Retrieve (find and move), Modality Worklist
+//! [`Dimse`] accepts associations and serves Verification, Storage, Query/Retrieve (find, move and get), Modality Worklist
 //! and Modality Performed Procedure Step. `peers` keeps the register of who may call and where images may be sent.
 //! `docs/dicom-conformance-statement.md` says the same in the standard's words.
 //!
@@ -10,6 +10,7 @@
 mod command;
 mod convert;
 mod dataset;
+mod destination;
 mod error;
 mod find;
 #[cfg(any(test, feature = "fuzz"))]
@@ -19,6 +20,7 @@ mod negotiate;
 mod peers;
 mod retrieve;
 mod scu;
+mod selection;
 mod session;
 mod status;
 mod step;

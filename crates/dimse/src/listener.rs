@@ -4,7 +4,7 @@ use crate::negotiate;
 use crate::peers::Peer;
 use crate::session::{self, Caller, Session};
 use crate::tally::Tally;
-use crate::ul::{AssociateAc, AssociateRq, Event, Fault, Link, LinkError, Reject, Stream};
+use crate::ul::{AssociateRq, Event, Fault, Link, LinkError, Reject, Stream};
 use crate::{Settings, store};
 use mingying_access::Outcome;
 use mingying_archive::Archive;
@@ -197,19 +197,11 @@ impl Shared {
                 return link.send_reject(reject).await;
             }
         };
-        if !link.set_peer_max_pdu(rq.max_pdu) {
+        if !link.set_peer_max_pdu(rq.user.max_pdu) {
             return Err(LinkError::Fault(Fault::InvalidParameter));
         }
-        let (results, contexts) = negotiate::answer_contexts(&rq, &self.settings);
-        let window = negotiate::window(&rq);
-        let ac = AssociateAc {
-            called: rq.called.clone(),
-            calling: rq.calling.clone(),
-            contexts: results,
-            max_pdu: 0,
-            // Answered only where it was asked for (PS3.7 D.3.3.3.2).
-            operations: rq.operations.map(|_| (window, 1)),
-        };
+        let (ac, contexts) = negotiate::answer(&rq, &self.settings);
+        let window = negotiate::window(&rq.user);
         link.send_associate_ac(&ac).await?;
         tracing::debug!(aet = %caller.aet, from = %from.ip(), contexts = contexts.len(), "DICOM association open");
         let mut session = Session::new(self.clone(), link, caller, contexts, usize::from(window), stop);

@@ -1,8 +1,9 @@
 //! Whom to talk to, and about what: the acceptor's rules of an association (PS3.8 9.3, PS3.7 D.3.3). Pure.
 
 use crate::dataset::Encoding;
-use crate::ul::{AssociateRq, ContextOutcome, ContextResult, Reject, uids as ul_uids};
-use crate::{Settings, uids};
+use crate::ul::uids as ul_uids;
+use crate::ul::{AssociateAc, AssociateRq, ContextOutcome, ContextResult, Extended, Reject, Role, UserInformation};
+use crate::{Settings, convert, uids};
 use std::collections::HashMap;
 
 /// Operations that one association may have underway when the peer asks for an asynchronous window: enough to share
@@ -16,6 +17,7 @@ pub(crate) enum Service {
     Storage,
     Find(Root),
     Move(Root),
+    Get(Root),
     Worklist,
     PerformedStep,
 }
@@ -35,6 +37,8 @@ impl Service {
             uids::STUDY_ROOT_MOVE => Self::Move(Root::Study),
             uids::PATIENT_ROOT_FIND => Self::Find(Root::Patient),
             uids::PATIENT_ROOT_MOVE => Self::Move(Root::Patient),
+            uids::STUDY_ROOT_GET => Self::Get(Root::Study),
+            uids::PATIENT_ROOT_GET => Self::Get(Root::Patient),
             uids::WORKLIST_FIND => Self::Worklist,
             uids::PERFORMED_STEP => Self::PerformedStep,
             storage if storage.starts_with(uids::STORAGE_PREFIX) => Self::Storage,
@@ -56,6 +60,10 @@ pub(crate) struct Context {
     pub(crate) service: Service,
     pub(crate) abstract_syntax: String,
     pub(crate) transfer_syntax: String,
+    /// Whether the caller may ask for the service, as it does unless roles were selected.
+    pub(crate) caller_is_scu: bool,
+    /// Whether the caller provides the service too: it takes the objects of its C-GET (PS3.4 C.5.3.1.1).
+    pub(crate) caller_is_scp: bool,
 }
 
 /// Checks that need no database: versions, application context, the called title.
@@ -72,11 +80,10 @@ pub(crate) fn check_request(rq: &AssociateRq, settings: &Settings) -> Result<(),
     Ok(())
 }
 
-/// Answers each proposed context. Objects are kept as sent, so that storage takes the syntax proposed first, whatever
-/// it is; messages are read here, so that other services need little endian, uncompressed.
-pub(crate) fn answer_contexts(rq: &AssociateRq, settings: &Settings) -> (Vec<ContextResult>, HashMap<u8, Context>) {
+/// The answer to a request, and the contexts that it opens by their ids.
+pub(crate) fn answer(rq: &AssociateRq, settings: &Settings) -> (AssociateAc, HashMap<u8, Context>) {
     let mut accepted = HashMap::new();
-    let results = rq
+    let contexts = rq
         .contexts
         .iter()
         .map(|proposed| {
@@ -85,25 +92,72 @@ pub(crate) fn answer_contexts(rq: &AssociateRq, settings: &Settings) -> (Vec<Con
             let Some(service) = Service::of(&proposed.abstract_syntax, settings) else {
                 return refused(ContextOutcome::AbstractSyntaxNotSupported);
             };
-            let syntax = match service {
-                Service::Storage => proposed.transfer_syntaxes.iter().find(|uid| !uid.is_empty()),
-                _ => proposed.transfer_syntaxes.iter().find(|uid| Encoding::of(uid).is_some()),
-            };
-            let Some(syntax) = syntax else {
+            let role = role(&rq.user, service, &proposed.abstract_syntax);
+            let (caller_is_scu, caller_is_scp) = role.as_ref().map_or((true, false), |role| (role.scu, role.scp));
+            let Some(syntax) = transfer_syntax(service, caller_is_scp, &proposed.transfer_syntaxes) else {
                 return refused(ContextOutcome::TransferSyntaxesNotSupported);
             };
-            let context =
-                Context { service, abstract_syntax: proposed.abstract_syntax.clone(), transfer_syntax: syntax.clone() };
+            let context = Context {
+                service,
+                abstract_syntax: proposed.abstract_syntax.clone(),
+                transfer_syntax: syntax.clone(),
+                caller_is_scu,
+                caller_is_scp,
+            };
             accepted.insert(proposed.id, context);
             ContextResult { id: proposed.id, outcome: ContextOutcome::Accepted, transfer_syntax: syntax.clone() }
         })
         .collect();
-    (results, accepted)
+    let service = |class: &str| accepted.values().find(|c| c.abstract_syntax == class).map(|c| c.service);
+    let user = UserInformation {
+        max_pdu: 0,
+        // Answered only where it was asked for (PS3.7 D.3.3.3.2), like all that follows.
+        operations: rq.user.operations.map(|_| (window(&rq.user), 1)),
+        roles: (rq.user.roles.iter())
+            .filter_map(|proposed| role(&rq.user, service(&proposed.sop_class)?, &proposed.sop_class))
+            .collect(),
+        extended: (rq.user.extended.iter())
+            .filter_map(|offered| extended(service(&offered.sop_class)?, offered))
+            .collect(),
+    };
+    (AssociateAc { called: rq.called.clone(), calling: rq.calling.clone(), contexts, user }, accepted)
+}
+
+/// Objects are kept as sent, so that storage takes the syntax proposed first, whatever it is. A caller that receives
+/// gets a plain one where it names one beside others in the same context: every object that can be decoded can be sent
+/// in it, while objects that are stored as the others go untouched in contexts of their own. Messages are read here, so
+/// that other services need little endian, uncompressed.
+fn transfer_syntax(service: Service, caller_is_scp: bool, proposed: &[String]) -> Option<&String> {
+    match service {
+        Service::Storage => {
+            let plain = proposed.iter().find(|uid| caller_is_scp && convert::PLAIN.contains(&uid.as_str()));
+            plain.or_else(|| proposed.iter().find(|uid| !uid.is_empty()))
+        }
+        _ => proposed.iter().find(|uid| Encoding::of(uid).is_some()),
+    }
+}
+
+/// What the caller may be for a SOP class, where it asked (PS3.7 D.3.3.4).
+fn role(user: &UserInformation, service: Service, sop_class: &str) -> Option<Role> {
+    let proposed = user.roles.iter().find(|role| role.sop_class == sop_class)?;
+    Some(Role { scp: proposed.scp && service == Service::Storage, ..proposed.clone() })
+}
+
+/// What is granted of an extended negotiation: a byte each for what a SOP class may have beyond the baseline.
+fn extended(service: Service, offered: &Extended) -> Option<Extended> {
+    let granted: &[u8] = match service {
+        // Relational retrieval (PS3.4 table C.5-4).
+        Service::Move(_) | Service::Get(_) => &[1],
+        _ => return None,
+    };
+    let granted = granted.iter().copied().chain(std::iter::repeat(0));
+    let bytes = offered.bytes.iter().zip(granted).map(|(offered, granted)| offered & granted).collect();
+    Some(Extended { sop_class: offered.sop_class.clone(), bytes })
 }
 
 /// How many operations the requestor may have underway: 0 in the proposal means any number.
-pub(crate) fn window(rq: &AssociateRq) -> u16 {
-    match rq.operations {
+pub(crate) fn window(user: &UserInformation) -> u16 {
+    match user.operations {
         None => 1,
         Some((0, _)) => MAX_WINDOW,
         Some((invoked, _)) => invoked.min(MAX_WINDOW),

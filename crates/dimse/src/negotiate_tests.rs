@@ -1,5 +1,5 @@
 use super::*;
-use crate::ul::ProposedContext;
+use crate::ul::{ProposedContext, UserInformation};
 use mingying_kernel::AeTitle;
 
 fn settings() -> Settings {
@@ -23,8 +23,7 @@ fn request(contexts: &[(&str, &[&str])]) -> AssociateRq {
                 transfer_syntaxes: syntaxes.iter().map(|s| (*s).to_owned()).collect(),
             })
             .collect(),
-        max_pdu: 0,
-        operations: None,
+        user: UserInformation::default(),
     }
 }
 
@@ -51,7 +50,7 @@ fn titles_and_versions_are_checked() {
 fn storage_takes_what_is_proposed_first() {
     let rq =
         request(&[(CT, &[JPEG_LS, uids::EXPLICIT_LITTLE]), (CT, &[uids::IMPLICIT_LITTLE, JPEG_LS]), (CT, &["9.9.9"])]);
-    let (results, accepted) = answer_contexts(&rq, &settings());
+    let (AssociateAc { contexts: results, .. }, accepted) = answer(&rq, &settings());
     let syntaxes: Vec<&str> = results.iter().map(|r| r.transfer_syntax.as_str()).collect();
     assert_eq!(syntaxes, [JPEG_LS, uids::IMPLICIT_LITTLE, "9.9.9"]);
     assert!(results.iter().all(|r| r.outcome == ContextOutcome::Accepted));
@@ -65,7 +64,7 @@ fn messages_need_little_endian() {
         (uids::WORKLIST_FIND, &[BIG]),
         (uids::PERFORMED_STEP, &[uids::IMPLICIT_LITTLE]),
     ]);
-    let (results, accepted) = answer_contexts(&rq, &settings());
+    let (AssociateAc { contexts: results, .. }, accepted) = answer(&rq, &settings());
     assert_eq!(results[0].transfer_syntax, uids::EXPLICIT_LITTLE);
     assert_eq!(results[1].outcome, ContextOutcome::TransferSyntaxesNotSupported);
     assert_eq!(accepted.get(&5).map(|c| c.service), Some(Service::PerformedStep));
@@ -83,15 +82,44 @@ fn services_are_known_by_class() {
     assert_eq!(service("1.2.3.4.5"), None);
     assert_eq!(service("1.2.840.113619.4.30"), Some(Service::Storage), "GE private");
     assert_eq!(service("1.2.840.10008.5.1.1.9"), None, "Print");
-    assert_eq!(service("1.2.840.10008.5.1.4.1.2.2.3"), None, "C-GET");
+    assert_eq!(service("1.2.840.10008.5.1.4.1.2.2.3"), Some(Service::Get(Root::Study)));
+    assert_eq!(service("1.2.840.10008.5.1.4.1.2.3.1"), None, "Patient/Study Only, retired");
 }
 
 #[test]
 fn the_window_is_bounded() {
-    let with = |operations| window(&AssociateRq { operations, ..request(&[]) });
+    let with = |operations| window(&UserInformation { operations, ..UserInformation::default() });
     assert_eq!(with(None), 1);
     assert_eq!(with(Some((1, 1))), 1);
     assert_eq!(with(Some((4, 1))), 4);
     assert_eq!(with(Some((0, 0))), MAX_WINDOW);
     assert_eq!(with(Some((5000, 1))), MAX_WINDOW);
+}
+
+#[test]
+fn roles_are_granted_where_objects_can_be_sent() {
+    let mut rq = request(&[
+        (uids::STUDY_ROOT_GET, &[uids::EXPLICIT_LITTLE]),
+        (CT, &[JPEG_LS, uids::IMPLICIT_LITTLE, uids::EXPLICIT_LITTLE]),
+        (CT, &[JPEG_LS]),
+        (uids::STUDY_ROOT_FIND, &[uids::EXPLICIT_LITTLE]),
+    ]);
+    let role = |class: &str, scu, scp| Role { sop_class: class.to_owned(), scu, scp };
+    rq.user.roles = vec![role(CT, false, true), role(uids::STUDY_ROOT_FIND, true, true), role("9.9", true, true)];
+    let (ac, accepted) = answer(&rq, &settings());
+    assert_eq!(ac.user.roles, [role(CT, false, true), role(uids::STUDY_ROOT_FIND, true, false)]);
+    let of =
+        |id: u8| accepted.get(&id).map(|c| (c.transfer_syntax.as_str(), c.caller_is_scu, c.caller_is_scp)).unwrap();
+    assert_eq!(of(1), (uids::EXPLICIT_LITTLE, true, false));
+    assert_eq!(of(3), (uids::IMPLICIT_LITTLE, false, true), "what everything can be sent in");
+    assert_eq!(of(5), (JPEG_LS, false, true), "and what is stored so goes untouched");
+}
+
+#[test]
+fn extended_negotiation_is_answered_byte_by_byte() {
+    let mut rq = request(&[(uids::STUDY_ROOT_GET, &[uids::EXPLICIT_LITTLE]), (CT, &[uids::EXPLICIT_LITTLE])]);
+    let offer = |class: &str, bytes: &[u8]| Extended { sop_class: class.to_owned(), bytes: bytes.to_vec() };
+    rq.user.extended = vec![offer(uids::STUDY_ROOT_GET, &[1, 1, 0]), offer(CT, &[1]), offer("9.9", &[1])];
+    let (ac, _) = answer(&rq, &settings());
+    assert_eq!(ac.user.extended, [offer(uids::STUDY_ROOT_GET, &[1, 0, 0])]);
 }

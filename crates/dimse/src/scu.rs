@@ -1,18 +1,18 @@
-//! Calling others: C-ECHO, and C-STORE as the sub-operations of a C-MOVE.
+//! Calling others: associations that we ask for, C-ECHO and C-STORE.
 
 use crate::command::{self, Command, field};
 use crate::convert::{self, Outgoing};
 use crate::listener::Shared;
 use crate::peers::{Echo, Peer};
-use crate::ul::{AssociateRq, ContextOutcome, Event, Fault, Link, LinkError, ProposedContext, uids as ul_uids};
+use crate::ul::uids as ul_uids;
+use crate::ul::{AssociateRq, ContextOutcome, Event, Fault, Link, LinkError, ProposedContext, UserInformation};
 use crate::{status, uids};
-use mingying_archive::{Archive, ArchiveError, InstanceRef};
+use mingying_archive::{ArchiveError, InstanceRef};
 use mingying_kernel::{AeTitle, Timestamp};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 /// Presentation contexts that a pair of SOP class and transfer syntax may take.
@@ -34,6 +34,9 @@ pub(crate) enum CallError {
     Status(u16),
     #[error("archive: {0}")]
     Archive(#[from] ArchiveError),
+    /// One of the two above in the middle of an object, which costs the association.
+    #[error("ends in its middle: {0}")]
+    Cut(Box<CallError>),
     #[error(transparent)]
     Link(#[from] LinkError),
 }
@@ -48,6 +51,7 @@ impl CallError {
             Self::Unconvertible(_) => "unconvertible",
             Self::Status(_) => "status",
             Self::Archive(_) => "archive",
+            Self::Cut(why) => why.code(),
             Self::Link(LinkError::Timeout) => "timeout",
             Self::Link(_) => "aborted",
         }
@@ -94,8 +98,7 @@ impl Call {
             calling: our_title.to_string(),
             application_context: ul_uids::APPLICATION_CONTEXT.to_owned(),
             contexts,
-            max_pdu: 0,
-            operations: None,
+            user: UserInformation::default(),
         };
         link.send_associate_rq(&rq).await?;
         let ac = match timeout(stall, link.event()).await.map_err(|_| LinkError::Timeout)?? {
@@ -107,7 +110,7 @@ impl Call {
             Event::Abort | Event::Closed => return Err(CallError::Rejected),
             _ => return Err(CallError::Link(LinkError::Fault(Fault::UnexpectedPdu))),
         };
-        if !link.set_peer_max_pdu(ac.max_pdu) {
+        if !link.set_peer_max_pdu(ac.user.max_pdu) {
             return Err(CallError::Link(LinkError::Fault(Fault::InvalidParameter)));
         }
         let accepted = ac.contexts.iter().filter(|result| result.outcome == ContextOutcome::Accepted);
@@ -188,7 +191,7 @@ pub(crate) async fn echo(peer: &Peer, our_title: &AeTitle, at: Timestamp, limit:
 /// An association for storing at a peer.
 pub(crate) struct Sender {
     call: Call,
-    codecs: Arc<Semaphore>,
+    shared: Arc<Shared>,
     /// Set after a fault of the connection: nothing more can be sent over it.
     broken: bool,
 }
@@ -207,7 +210,7 @@ impl Sender {
             wanted.iter().filter(|(_, syntax)| convert::can_be_plain(syntax)).map(|(class, _)| class).collect();
         contexts.extend(classes.into_iter().map(|class| (class.clone(), convert::PLAIN.map(str::to_owned).to_vec())));
         let call = Call::open(peer, &shared.settings.ae_title, &contexts, shared.settings.stall).await?;
-        Ok(Self { call, codecs: shared.codecs.clone(), broken: false })
+        Ok(Self { call, shared: shared.clone(), broken: false })
     }
 
     /// Whether nothing more can be sent.
@@ -215,52 +218,62 @@ impl Sender {
         self.broken
     }
 
-    /// How the peer takes an object: as it is stored, else in a plain transfer syntax.
-    fn accepted(&self, instance: &InstanceRef) -> Option<(u8, String)> {
-        let plain = convert::PLAIN.into_iter().filter(|_| convert::can_be_plain(&instance.transfer_syntax));
-        std::iter::once(instance.transfer_syntax.as_str()).chain(plain).find_map(|syntax| {
-            let pair = (instance.sop_class.clone(), syntax.to_owned());
-            self.call.contexts.get(&pair).map(|id| (*id, pair.1))
-        })
-    }
-
     /// Sends one object and returns the peer's status.
     pub(crate) async fn store(
         &mut self,
-        archive: &Archive,
         instance: &InstanceRef,
-        originator: &str,
-        originator_message: u16,
+        originator: Option<(&str, u16)>,
     ) -> Result<u16, CallError> {
-        if self.broken {
-            return Err(CallError::Link(LinkError::Io(std::io::ErrorKind::NotConnected.into())));
-        }
-        let (context, syntax) = self.accepted(instance).ok_or(CallError::NotAccepted)?;
-        // The first piece is there before the command is sent: an object that cannot be read harms no association.
-        let codecs = self.codecs.clone();
-        let mut object = Outgoing::open(archive, &codecs, instance, &syntax).await?;
-        let mut piece = object.next().await?.unwrap_or_default();
+        let contexts = &self.call.contexts;
+        let accepted = |class: &str, syntax: &str| contexts.get(&(class.to_owned(), syntax.to_owned())).copied();
+        let (context, syntax) = choose(instance, accepted).ok_or(CallError::NotAccepted)?;
+        let shared = self.shared.clone();
+        let object = Outgoing::open(&shared.archive, &shared.codecs, instance, &syntax).await?;
+        let id = self.call.message_id();
         let sent = async {
-            let id = self.call.message_id();
-            let command =
-                command::store_request(id, &instance.sop_class, &instance.sop_uid, originator, originator_message);
-            self.call.link.send_message(context, &command, None).await?;
-            let mut next = object.next().await?;
-            while let Some(following) = next {
-                // The one after it is read or decoded while this one goes out.
-                let (sent, read) = tokio::join!(self.call.link.send_data(context, &piece, false), object.next());
-                sent?;
-                (piece, next) = (following, read?);
-            }
-            self.call.link.send_data(context, &piece, true).await?;
+            send_object(&mut self.call.link, context, id, instance, originator, object).await?;
             self.call.response(id).await
         };
         let outcome = sent.await;
-        self.broken = outcome.is_err();
+        self.broken = matches!(outcome, Err(CallError::Link(_) | CallError::Cut(_)));
         outcome
     }
 
     pub(crate) async fn close(self) {
         if self.broken { self.call.abort().await } else { self.call.release().await }
     }
+}
+
+/// How a peer takes an object: as it is stored, else in a plain transfer syntax. `accepted` tells the context of a SOP
+/// class and transfer syntax.
+pub(crate) fn choose(instance: &InstanceRef, accepted: impl Fn(&str, &str) -> Option<u8>) -> Option<(u8, String)> {
+    let plain = convert::PLAIN.into_iter().filter(|_| convert::can_be_plain(&instance.transfer_syntax));
+    std::iter::once(instance.transfer_syntax.as_str())
+        .chain(plain)
+        .find_map(|syntax| accepted(&instance.sop_class, syntax).map(|id| (id, syntax.to_owned())))
+}
+
+/// Sends a C-STORE request with its object. A fault before the first byte leaves the association as it was; after
+/// `CallError::Cut` it can only be aborted.
+pub(crate) async fn send_object(
+    link: &mut Link,
+    context: u8,
+    message: u16,
+    instance: &InstanceRef,
+    originator: Option<(&str, u16)>,
+    mut object: Outgoing<'_>,
+) -> Result<(), CallError> {
+    // The first piece is there before the command is sent: an object that cannot be read harms no association.
+    let mut piece = object.next().await?.unwrap_or_default();
+    let command = command::store_request(message, &instance.sop_class, &instance.sop_uid, originator);
+    link.send_message(context, &command, None).await?;
+    let cut = |error| CallError::Cut(Box::new(error));
+    let mut next = object.next().await.map_err(cut)?;
+    while let Some(following) = next {
+        // The one after it is read or decoded while this one goes out.
+        let (sent, read) = tokio::join!(link.send_data(context, &piece, false), object.next());
+        sent?;
+        (piece, next) = (following, read.map_err(cut)?);
+    }
+    Ok(link.send_data(context, &piece, true).await?)
 }

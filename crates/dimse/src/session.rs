@@ -49,6 +49,8 @@ pub(crate) struct Session<'a> {
     contexts: HashMap<u8, Context>,
     /// Operations that may be underway at a time (PS3.7 D.3.3.3).
     window: usize,
+    /// Of the next request that we send over the caller's association.
+    next_message: u16,
     stop: CancellationToken,
     pub(crate) stored: u64,
     refused: u64,
@@ -63,7 +65,7 @@ impl<'a> Session<'a> {
         window: usize,
         stop: CancellationToken,
     ) -> Self {
-        Self { shared, link, caller, contexts, window, stop, stored: 0, refused: 0 }
+        Self { shared, link, caller, contexts, window, next_message: 1, stop, stored: 0, refused: 0 }
     }
 
     pub(crate) async fn run(&mut self) -> Result<(), LinkError> {
@@ -122,7 +124,7 @@ impl<'a> Session<'a> {
                 let identifier = self.read_data_set(context, accepted, &request).await?;
                 crate::worklist::answer(self, context, accepted, &request, identifier).await
             }
-            (field::C_MOVE_RQ, Service::Move(root)) => {
+            (field::C_MOVE_RQ, Service::Move(root)) | (field::C_GET_RQ, Service::Get(root)) => {
                 let identifier = self.read_data_set(context, accepted, &request).await?;
                 crate::retrieve::answer(self, context, accepted, &request, root, identifier).await
             }
@@ -233,6 +235,56 @@ impl<'a> Session<'a> {
             }
             Event::Abort | Event::Closed => Err(LinkError::Io(std::io::ErrorKind::ConnectionAborted.into())),
             _ => Err(LinkError::Fault(Fault::UnexpectedPdu)),
+        }
+    }
+
+    /// The context in which the caller takes objects of a SOP class in a transfer syntax.
+    pub(crate) fn receiving_context(&self, sop_class: &str, transfer_syntax: &str) -> Option<u8> {
+        let takes = |context: &Context| {
+            context.service == Service::Storage
+                && context.caller_is_scp
+                && context.abstract_syntax == sop_class
+                && context.transfer_syntax == transfer_syntax
+        };
+        self.contexts.iter().find(|(_, context)| takes(context)).map(|(id, _)| *id)
+    }
+
+    /// For a request of ours to the caller.
+    pub(crate) fn message_id(&mut self) -> u16 {
+        let id = self.next_message;
+        self.next_message = id.checked_add(1).unwrap_or(1);
+        id
+    }
+
+    /// The status of the caller's response to our C-STORE `message`. A C-CANCEL of `request`, which may come at any
+    /// time, is noted; anything else is out of turn.
+    pub(crate) async fn store_response(
+        &mut self,
+        message: u16,
+        request: &Command,
+        cancelled: &mut bool,
+    ) -> Result<u16, LinkError> {
+        let stall = self.shared.settings.stall;
+        loop {
+            match timeout(stall, self.link.event()).await.map_err(|_| LinkError::Timeout)?? {
+                Event::Command { .. } => {}
+                Event::Abort | Event::Closed => {
+                    return Err(LinkError::Io(std::io::ErrorKind::ConnectionAborted.into()));
+                }
+                _ => return Err(LinkError::Fault(Fault::UnexpectedPdu)),
+            }
+            let command = Command::parse(self.link.command()).map_err(|_| LinkError::Fault(Fault::InvalidParameter))?;
+            match command.field {
+                field::C_CANCEL_RQ => *cancelled |= command.responded_to == request.message_id,
+                response if response == field::C_STORE_RQ | field::RESPONSE => {
+                    return if command.responded_to == message && !command.has_data {
+                        Ok(command.status)
+                    } else {
+                        Err(LinkError::Fault(Fault::UnexpectedPdu))
+                    };
+                }
+                _ => return Err(LinkError::Fault(Fault::UnexpectedPdu)),
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! DIMSE statuses: the one place where outcomes become codes (PS3.7 annex C, PS3.4 B.2.3, C.4, F.7.2, K.4.1).
 
+use crate::command::Counts;
 use mingying_exam::ExamError;
 use mingying_kernel::{Coded, ErrorKind};
 
@@ -18,11 +19,12 @@ pub(crate) const OUT_OF_RESOURCES: u16 = 0xA700;
 /// The data set or identifier does not match the SOP class.
 pub(crate) const DOES_NOT_MATCH: u16 = 0xA900;
 pub(crate) const CANNOT_UNDERSTAND: u16 = 0xC000;
-pub(crate) const MOVE_NO_MATCHES: u16 = 0xA701;
-pub(crate) const MOVE_NO_SUB_OPERATIONS: u16 = 0xA702;
+/// C-MOVE and C-GET: how many objects match cannot be found out.
+pub(crate) const NO_MATCHES: u16 = 0xA701;
+pub(crate) const NO_SUB_OPERATIONS: u16 = 0xA702;
 pub(crate) const MOVE_DESTINATION_UNKNOWN: u16 = 0xA801;
 /// Sub-operations complete, one or more of them failed.
-pub(crate) const MOVE_WARNING: u16 = 0xB000;
+pub(crate) const SOME_FAILED: u16 = 0xB000;
 /// Error ID of MPPS: the step may no longer be updated (PS3.4 F.7.2.2.2).
 pub(crate) const ERROR_ID_FINAL_STATE: u16 = 0xA710;
 
@@ -57,12 +59,27 @@ pub(crate) fn of_find(error: &impl Coded) -> u16 {
     }
 }
 
-/// C-MOVE, before its sub-operations begin.
-pub(crate) fn of_move(error: &impl Coded) -> u16 {
+/// C-MOVE and C-GET, before their sub-operations begin.
+pub(crate) fn of_retrieval(error: &impl Coded) -> u16 {
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::Unavailable | ErrorKind::TooMany | ErrorKind::TooLarge => MOVE_NO_MATCHES,
+        ErrorKind::StorageFull | ErrorKind::Unavailable | ErrorKind::TooMany | ErrorKind::TooLarge => NO_MATCHES,
         _ => of_find(error),
     }
+}
+
+/// C-MOVE and C-GET after their sub-operations (PS3.4 C.4.2.3.1, C.4.3.3.1).
+pub(crate) fn of_sub_operations(counts: &Counts, cancelled: bool) -> u16 {
+    match *counts {
+        _ if cancelled => CANCEL,
+        Counts { failed: 0, warning: 0, .. } => SUCCESS,
+        Counts { completed: 0, warning: 0, .. } => NO_SUB_OPERATIONS,
+        _ => SOME_FAILED,
+    }
+}
+
+/// Whether the answer to a C-STORE says that the object is there, with a remark (PS3.4 B.2.3: Bxxx).
+pub(crate) const fn is_warning(status: u16) -> bool {
+    status & 0xF000 == 0xB000
 }
 
 /// N-CREATE and N-SET of a performed procedure step; the second value is the Error ID.

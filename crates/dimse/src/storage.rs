@@ -70,6 +70,10 @@ fn admit(
     if accepted.service != Service::Storage {
         return Err((status::UNRECOGNIZED_OPERATION, "dimse.operation"));
     }
+    // It chose to receive objects of this class only (PS3.7 D.3.3.4).
+    if !accepted.caller_is_scu {
+        return Err((status::NOT_AUTHORIZED, "dimse.role"));
+    }
     if !request.has_data {
         return Err((status::CANNOT_UNDERSTAND, "dimse.no_data_set"));
     }

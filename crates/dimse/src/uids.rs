@@ -3,8 +3,10 @@
 pub(crate) const VERIFICATION: &str = "1.2.840.10008.1.1";
 pub(crate) const STUDY_ROOT_FIND: &str = "1.2.840.10008.5.1.4.1.2.2.1";
 pub(crate) const STUDY_ROOT_MOVE: &str = "1.2.840.10008.5.1.4.1.2.2.2";
+pub(crate) const STUDY_ROOT_GET: &str = "1.2.840.10008.5.1.4.1.2.2.3";
 pub(crate) const PATIENT_ROOT_FIND: &str = "1.2.840.10008.5.1.4.1.2.1.1";
 pub(crate) const PATIENT_ROOT_MOVE: &str = "1.2.840.10008.5.1.4.1.2.1.2";
+pub(crate) const PATIENT_ROOT_GET: &str = "1.2.840.10008.5.1.4.1.2.1.3";
 pub(crate) const WORKLIST_FIND: &str = "1.2.840.10008.5.1.4.31";
 pub(crate) const PERFORMED_STEP: &str = "1.2.840.10008.3.1.2.3.3";
 /// All composite storage classes of the standard stand under it.

@@ -4,6 +4,7 @@
 //! ignored") and rejected contexts without a transfer syntax, as some SCPs answer them. The tests hold the two
 //! against each other.
 
+use super::user_information::{USER_INFORMATION, UserInformation};
 use super::{Fault, LinkError};
 
 /// UIDs of the upper layer.
@@ -20,11 +21,6 @@ mod item {
     pub(super) const CONTEXT_RESULT: u8 = 0x21;
     pub(super) const ABSTRACT_SYNTAX: u8 = 0x30;
     pub(super) const TRANSFER_SYNTAX: u8 = 0x40;
-    pub(super) const USER_INFORMATION: u8 = 0x50;
-    pub(super) const MAX_LENGTH: u8 = 0x51;
-    pub(super) const IMPLEMENTATION_CLASS: u8 = 0x52;
-    pub(super) const OPERATIONS_WINDOW: u8 = 0x53;
-    pub(super) const IMPLEMENTATION_VERSION: u8 = 0x55;
 }
 
 /// Presentation context ids are the 128 odd numbers below 256.
@@ -47,10 +43,7 @@ pub(crate) struct AssociateRq {
     pub(crate) calling: String,
     pub(crate) application_context: String,
     pub(crate) contexts: Vec<ProposedContext>,
-    /// Largest P-DATA PDU the sender of this PDU receives; 0 means any.
-    pub(crate) max_pdu: u32,
-    /// Maximum operations invoked and performed (PS3.7 D.3.3.3); absent means one each.
-    pub(crate) operations: Option<(u16, u16)>,
+    pub(crate) user: UserInformation,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +69,7 @@ pub(crate) struct AssociateAc {
     pub(crate) called: String,
     pub(crate) calling: String,
     pub(crate) contexts: Vec<ContextResult>,
-    pub(crate) max_pdu: u32,
-    pub(crate) operations: Option<(u16, u16)>,
+    pub(crate) user: UserInformation,
 }
 
 /// Why an association is refused (PS3.8 9.3.4).
@@ -143,8 +135,7 @@ pub(super) fn parse_rq(body: &[u8]) -> Result<AssociateRq, LinkError> {
         calling: title(fixed.get(20..36).unwrap_or_default()),
         application_context: String::new(),
         contexts: Vec::new(),
-        max_pdu: 0,
-        operations: None,
+        user: UserInformation::default(),
     };
     for_items(items, |kind, value| {
         match kind {
@@ -173,7 +164,7 @@ pub(super) fn parse_rq(body: &[u8]) -> Result<AssociateRq, LinkError> {
                 }
                 rq.contexts.push(context);
             }
-            item::USER_INFORMATION => user_information(value, &mut rq.max_pdu, &mut rq.operations)?,
+            USER_INFORMATION => rq.user.read(value)?,
             _ => {}
         }
         Ok(())
@@ -191,8 +182,7 @@ pub(super) fn parse_ac(body: &[u8]) -> Result<AssociateAc, LinkError> {
         called: title(fixed.get(4..20).unwrap_or_default()),
         calling: title(fixed.get(20..36).unwrap_or_default()),
         contexts: Vec::new(),
-        max_pdu: 0,
-        operations: None,
+        user: UserInformation::default(),
     };
     for_items(items, |kind, value| {
         match kind {
@@ -222,7 +212,7 @@ pub(super) fn parse_ac(body: &[u8]) -> Result<AssociateAc, LinkError> {
                 }
                 ac.contexts.push(result);
             }
-            item::USER_INFORMATION => user_information(value, &mut ac.max_pdu, &mut ac.operations)?,
+            USER_INFORMATION => ac.user.read(value)?,
             _ => {}
         }
         Ok(())
@@ -230,23 +220,10 @@ pub(super) fn parse_ac(body: &[u8]) -> Result<AssociateAc, LinkError> {
     Ok(ac)
 }
 
-/// The items of a user information field that matter here. Roles, extended negotiation and user identity are not
-/// answered, which declines them (PS3.7 D.3.3).
-fn user_information(value: &[u8], max_pdu: &mut u32, operations: &mut Option<(u16, u16)>) -> Result<(), LinkError> {
-    for_items(value, |kind, value| {
-        match (kind, value) {
-            (item::MAX_LENGTH, [a, b, c, d]) => *max_pdu = u32::from_be_bytes([*a, *b, *c, *d]),
-            (item::OPERATIONS_WINDOW, [a, b, c, d]) => {
-                *operations = Some((u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d])));
-            }
-            (item::MAX_LENGTH | item::OPERATIONS_WINDOW, _) => return Err(malformed()),
-            _ => {}
-        }
-        Ok(())
-    })
-}
-
-fn for_items(mut rest: &[u8], mut each: impl FnMut(u8, &[u8]) -> Result<(), LinkError>) -> Result<(), LinkError> {
+pub(super) fn for_items(
+    mut rest: &[u8],
+    mut each: impl FnMut(u8, &[u8]) -> Result<(), LinkError>,
+) -> Result<(), LinkError> {
     while !rest.is_empty() {
         let (head, after) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
         let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
@@ -257,7 +234,7 @@ fn for_items(mut rest: &[u8], mut each: impl FnMut(u8, &[u8]) -> Result<(), Link
     Ok(())
 }
 
-fn malformed() -> LinkError {
+pub(super) fn malformed() -> LinkError {
     LinkError::Fault(Fault::InvalidParameter)
 }
 
@@ -270,7 +247,7 @@ fn title(bytes: &[u8]) -> String {
     bytes.iter().map(|b| char::from(*b)).collect::<String>().trim_matches([' ', '\0']).to_owned()
 }
 
-fn uid(value: &[u8]) -> Result<String, LinkError> {
+pub(super) fn uid(value: &[u8]) -> Result<String, LinkError> {
     let text = std::str::from_utf8(value).map_err(|_| malformed())?.trim_matches(['\0', ' ']);
     if text.len() <= 64 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         Ok(text.to_owned())
@@ -290,7 +267,7 @@ pub(super) fn encode_rq(rq: &AssociateRq, max_pdu: u32) -> Vec<u8> {
         }
         put(&mut body, item::PROPOSED_CONTEXT, &value);
     }
-    put_user_information(&mut body, max_pdu, rq.operations);
+    rq.user.write(&mut body, max_pdu);
     pdu(0x01, &body)
 }
 
@@ -308,7 +285,7 @@ pub(super) fn encode_ac(ac: &AssociateAc, max_pdu: u32) -> Vec<u8> {
         put(&mut value, item::TRANSFER_SYNTAX, context.transfer_syntax.as_bytes());
         put(&mut body, item::CONTEXT_RESULT, &value);
     }
-    put_user_information(&mut body, max_pdu, ac.operations);
+    ac.user.write(&mut body, max_pdu);
     pdu(0x02, &body)
 }
 
@@ -338,22 +315,11 @@ fn fixed(called: &str, calling: &str) -> Vec<u8> {
     bytes
 }
 
-fn put(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) {
+pub(super) fn put(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) {
     // Our items are UIDs and lists of them, far below 64 KiB: 128 contexts are items of their own.
     bytes.extend_from_slice(&[kind, 0]);
     bytes.extend_from_slice(&(value.len() as u16).to_be_bytes());
     bytes.extend_from_slice(value);
-}
-
-fn put_user_information(body: &mut Vec<u8>, max_pdu: u32, operations: Option<(u16, u16)>) {
-    let mut value = Vec::new();
-    put(&mut value, item::MAX_LENGTH, &max_pdu.to_be_bytes());
-    put(&mut value, item::IMPLEMENTATION_CLASS, uids::IMPLEMENTATION_CLASS.as_bytes());
-    if let Some((invoked, performed)) = operations {
-        put(&mut value, item::OPERATIONS_WINDOW, &[invoked.to_be_bytes(), performed.to_be_bytes()].concat());
-    }
-    put(&mut value, item::IMPLEMENTATION_VERSION, uids::IMPLEMENTATION_VERSION.as_bytes());
-    put(body, item::USER_INFORMATION, &value);
 }
 
 #[cfg(test)]

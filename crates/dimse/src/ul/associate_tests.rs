@@ -1,3 +1,4 @@
+use super::super::{Extended, Role};
 use super::*;
 use dicom_ul::pdu::{Pdu, UserVariableItem};
 use proptest::prelude::*;
@@ -22,8 +23,12 @@ fn request() -> AssociateRq {
                 transfer_syntaxes: vec!["1.2.840.10008.1.2.4.80".to_owned(), "1.2.840.10008.1.2.1".to_owned()],
             },
         ],
-        max_pdu: 16384,
-        operations: Some((4, 1)),
+        user: UserInformation {
+            max_pdu: 16384,
+            operations: Some((4, 1)),
+            roles: vec![Role { sop_class: "1.2.840.10008.5.1.4.1.1.2".to_owned(), scu: false, scp: true }],
+            extended: vec![Extended { sop_class: "1.2.840.10008.5.1.4.1.2.2.1".to_owned(), bytes: vec![1, 1, 1] }],
+        },
     }
 }
 
@@ -51,8 +56,11 @@ fn an_answer_reads_as_written() {
             },
             ContextResult { id: 5, outcome: ContextOutcome::Refused, transfer_syntax: String::new() },
         ],
-        max_pdu: 131_072,
-        operations: None,
+        user: UserInformation {
+            max_pdu: 131_072,
+            roles: vec![Role { sop_class: "1.2.840.10008.5.1.4.1.1.2".to_owned(), scu: true, scp: false }],
+            ..UserInformation::default()
+        },
     };
     assert_eq!(parse_ac(&encode_ac(&ac, 131_072)[BODY..]).unwrap(), ac);
 }
@@ -66,6 +74,8 @@ fn dicom_ul_reads_what_we_write() {
     assert_eq!(read.presentation_contexts.len(), 2);
     assert_eq!(read.presentation_contexts[1].transfer_syntaxes, rq.contexts[1].transfer_syntaxes);
     assert!(read.user_variables.contains(&UserVariableItem::MaxLength(131_072)));
+    let class = "1.2.840.10008.5.1.4.1.2.2.1".to_owned();
+    assert!(read.user_variables.contains(&UserVariableItem::SopClassExtendedNegotiationSubItem(class, vec![1, 1, 1])));
     for (reject, codes) in [
         (Reject::CalledAeNotRecognized, [1, 1, 7]),
         (Reject::CallingAeNotRecognized, [1, 1, 3]),

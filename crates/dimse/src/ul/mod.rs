@@ -5,9 +5,11 @@
 
 mod associate;
 mod link;
+mod user_information;
 
 pub(crate) use associate::{AssociateAc, AssociateRq, ContextOutcome, ContextResult, ProposedContext, Reject, uids};
 pub(crate) use link::{Event, Link, Stream};
+pub(crate) use user_information::{Extended, Role, UserInformation};
 
 /// Reasons of an A-ABORT by the service provider (PS3.8 9.3.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

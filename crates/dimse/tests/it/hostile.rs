@@ -25,6 +25,11 @@ pub fn pdu(kind: u8, body: &[u8]) -> Vec<u8> {
 
 /// An association request with one context for each class.
 pub fn request(called: &str, classes: &[&str]) -> Vec<u8> {
+    request_with(called, classes, &[])
+}
+
+/// The same with further items of user information.
+pub fn request_with(called: &str, classes: &[&str], user: &[u8]) -> Vec<u8> {
     let mut body = vec![0, 1, 0, 0];
     body.extend_from_slice(format!("{called:<16}{:<16}", "RAW").as_bytes());
     body.extend_from_slice(&[0; 32]);
@@ -35,7 +40,7 @@ pub fn request(called: &str, classes: &[&str]) -> Vec<u8> {
         context.extend(item(0x40, b"1.2.840.10008.1.2"));
         body.extend(item(0x20, &context));
     }
-    body.extend(item(0x50, &item(0x51, &16384u32.to_be_bytes())));
+    body.extend(item(0x50, &[&item(0x51, &16384u32.to_be_bytes()), user].concat()));
     pdu(0x01, &body)
 }
 

@@ -3,6 +3,7 @@
 
 mod associations;
 mod find;
+mod get;
 mod hostile;
 mod retrieve;
 mod station;

@@ -1,6 +1,6 @@
 //! C-MOVE to a storage SCP of DCMTK.
 
-use crate::station::{EXPLICIT, IMPLICIT, Image, JPEG_LS, Station, data_set_of, said};
+use crate::station::{EXPLICIT, IMPLICIT, Image, JPEG_LS, Station, data_set_of, filled, said};
 use dicom_dictionary_std::tags;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -39,14 +39,6 @@ impl Destination {
     fn received(&self) -> Vec<PathBuf> {
         std::fs::read_dir(&self.dir).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
-}
-
-async fn filled(images: &[Image]) -> Station {
-    let station = Station::start().await;
-    let files: Vec<_> = images.iter().map(|image| image.write(station.dir())).collect();
-    let names: Vec<&str> = files.iter().map(|f| f.to_str().unwrap()).collect();
-    assert_eq!(station.python("store.py", "CT01", &names).await, vec!["0000"; images.len()]);
-    station
 }
 
 async fn movescu(station: &Station, destination: &str, keys: &[&str]) -> String {

@@ -145,6 +145,33 @@ impl Station {
         assert!(output.status.success(), "{}", said(&output));
     }
 
+    /// Puts many images into the archive without a network: `template` is the file of `image`, whose number has as many
+    /// digits as all that follow it.
+    pub async fn take_many(&self, template: &[u8], image: &Image, many: u32) {
+        use futures::StreamExt;
+        let permit = self.ctx(Role::Machine).permit::<mingying_archive::StoreStudy>().unwrap();
+        let places: Vec<usize> = template
+            .windows(image.sop.len())
+            .enumerate()
+            .filter(|(_, w)| *w == image.sop.as_bytes())
+            .map(|(at, _)| at)
+            .collect();
+        let taken = futures::stream::iter(0..many).map(|n| {
+            let mut file = template.to_vec();
+            let uid = format!("{}.{}", image.series, image.number + n);
+            for at in &places {
+                file[*at..*at + uid.len()].copy_from_slice(uid.as_bytes());
+            }
+            let mut receiving = self.archive.receive_part10(mingying_archive::Origin::new("test"));
+            let permit = &permit;
+            async move {
+                receiving.write(&file).await.unwrap();
+                receiving.finish(permit).await.unwrap();
+            }
+        });
+        taken.buffer_unordered(256).collect::<Vec<()>>().await;
+    }
+
     pub async fn instances(&self, study: &str) -> Vec<InstanceRef> {
         self.archive.instances_of(&self.may_read(), study, None, None).await.unwrap()
     }
@@ -255,6 +282,15 @@ impl Image {
         self.object().with_meta(meta).unwrap().write_to_file(&path).unwrap();
         path
     }
+}
+
+/// A station that has these images.
+pub async fn filled(images: &[Image]) -> Station {
+    let station = Station::start().await;
+    let files: Vec<_> = images.iter().map(|image| image.write(station.dir())).collect();
+    let names: Vec<&str> = files.iter().map(|f| f.to_str().unwrap()).collect();
+    assert_eq!(station.python("store.py", "CT01", &names).await, vec!["0000"; images.len()]);
+    station
 }
 
 /// What follows the file meta information of a Part 10 file.
