@@ -60,7 +60,7 @@ pub use model::{
 };
 pub use nodes::{Holder, Kind as StoreKind, Lease, Myself, Node, NodeState, Nodes};
 pub use packed::{Packed, gzip};
-pub use query::{Level, Query};
+pub use query::{Level, Matching, Query};
 pub use read::ReadStats;
 pub use replay::{Replayed, rebuild};
 pub use scrub::{Scrubbed, damage_waiting};

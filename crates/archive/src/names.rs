@@ -33,6 +33,49 @@ pub(crate) fn search_terms(name: &PersonName) -> Vec<String> {
     terms
 }
 
+/// Words of a name that are put in any order; further ones are left out.
+const MAX_WORDS: usize = 3;
+
+/// Patterns for the words of a name as typed, in each order, and each only begun: one of them matches a search form of
+/// that name, whichever order its words were registered in. Chinese characters stand for what sounds like them.
+pub(crate) fn any_order(group: &str) -> Vec<String> {
+    let words = |text: &str| -> Vec<String> {
+        let parts = text.split(['^', ' ', ',', '*', '?']).map(normal).filter(|word| !word.is_empty());
+        parts.take(MAX_WORDS).collect()
+    };
+    let mut forms = Vec::new();
+    let typed = words(group);
+    let latin = if group.is_ascii() { Vec::new() } else { words(&name_latin(&typed.join("^"))) };
+    for words in [typed, latin] {
+        for order in orders(&words) {
+            for joint in ["", "*^", "* "] {
+                let form = format!("{}*", order.join(joint));
+                if form != "*" && !forms.contains(&form) {
+                    forms.push(form);
+                }
+            }
+        }
+    }
+    forms
+}
+
+/// All orders of a few words.
+fn orders(words: &[String]) -> Vec<Vec<&str>> {
+    match words.split_first() {
+        None => vec![Vec::new()],
+        Some((first, rest)) => orders(rest)
+            .into_iter()
+            .flat_map(|order| {
+                (0..=order.len()).map(move |at| {
+                    let mut order = order.clone();
+                    order.insert(at, first.as_str());
+                    order
+                })
+            })
+            .collect(),
+    }
+}
+
 /// Upper case, without blanks at the ends and without carets at the end.
 pub(crate) fn normal(text: &str) -> String {
     text.trim().trim_end_matches(['^', ' ']).to_uppercase()
@@ -41,6 +84,16 @@ pub(crate) fn normal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_in_any_order() {
+        let forms = ["SANZH*", "SAN*^ZH*", "SAN* ZH*", "ZHSAN*", "ZH*^SAN*", "ZH* SAN*"];
+        assert_eq!(any_order("San zh"), forms);
+        assert_eq!(any_order("zh*"), ["ZH*"]);
+        assert!(any_order("章三").contains(&"ZHANGSAN*".to_owned()), "{:?}", any_order("章三"));
+        assert!(any_order("a b c d").len() <= 18);
+        assert!(any_order("^*").is_empty());
+    }
 
     #[test]
     fn chinese_names_are_found_by_characters_pinyin_and_initials() {

@@ -2,7 +2,7 @@
 
 use crate::ArchiveError;
 use crate::describe::{date, time};
-use crate::names::normal;
+use crate::names::{any_order, normal};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
@@ -27,6 +27,15 @@ pub struct Query {
     pub(crate) limit: u32,
     pub(crate) offset: u32,
     pub(crate) after: Option<Cursor>,
+}
+
+/// What may be agreed on beyond the baseline of matching (PS3.4 C.5.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Matching {
+    /// A range of dates and one of times together are one period; without it each is matched by itself.
+    pub combined_date_time: bool,
+    /// Names are found by the beginnings of their words in any order, and Chinese ones by what sounds alike.
+    pub fuzzy_names: bool,
 }
 
 /// Where a page ended. Studies are listed newest first, series and instances in order of arrival.
@@ -90,6 +99,14 @@ pub(crate) enum Condition {
     Wildcard(Field, Pattern),
     /// Range matching, both ends included; an open end is `None`.
     Range(Field, Option<String>, Option<String>),
+    /// A period from and to a date with a time, both ends included. Without an end it is open; an empty time is the
+    /// begin, or the end, of the day.
+    Period {
+        date: Field,
+        time: Field,
+        from: Option<(String, String)>,
+        to: Option<(String, String)>,
+    },
     /// Any group of the patient's name, its pinyin or its initials.
     Name(Vec<Pattern>),
     ModalitiesInStudy(Vec<String>),
@@ -158,16 +175,30 @@ impl Query {
     /// everything; keys that the archive does not match on, or that lie below the level, are ignored (they are return
     /// keys).
     pub fn from_attributes(level: Level, keys: &[(Tag, String)]) -> Result<Self, ArchiveError> {
+        Self::matching(level, keys, Matching::default())
+    }
+
+    /// As `from_attributes`, with more than the baseline of matching.
+    pub fn matching(level: Level, keys: &[(Tag, String)], matching: Matching) -> Result<Self, ArchiveError> {
         let mut query = Self::all(level);
+        let periods = if matching.combined_date_time { periods(level, keys)? } else { Vec::new() };
         for (tag, value) in keys {
             let value = value.trim_matches(['\0', ' ']);
             if value.is_empty() || value.chars().all(|c| c == '*') {
+                continue;
+            }
+            if periods.iter().any(|(tags, _)| tags.contains(tag)) {
+                continue;
+            }
+            if *tag == tags::PATIENT_NAME && matching.fuzzy_names {
+                query.conditions.push(fuzzy_name(value)?);
                 continue;
             }
             if let Some(condition) = condition(level, *tag, value)? {
                 query.conditions.push(condition);
             }
         }
+        query.conditions.extend(periods.into_iter().map(|(_, period)| period));
         Ok(query)
     }
 
@@ -290,6 +321,37 @@ fn name(value: &str) -> Result<Condition, ArchiveError> {
     if groups.is_empty() { Err(invalid(tags::PATIENT_NAME)) } else { Ok(Condition::Name(groups)) }
 }
 
+/// Beside what the baseline finds, the name's words in any order, the last of them begun, as they are and by pinyin.
+fn fuzzy_name(value: &str) -> Result<Condition, ArchiveError> {
+    let Condition::Name(mut patterns) = name(value)? else { return Err(invalid(tags::PATIENT_NAME)) };
+    for group in value.split('=') {
+        for form in any_order(group) {
+            let pattern = Pattern::new(&form);
+            if !patterns.contains(&pattern) {
+                patterns.push(pattern);
+            }
+        }
+    }
+    Ok(Condition::Name(patterns))
+}
+
+/// Pairs of keys that are a range of dates and one of times.
+fn periods(level: Level, keys: &[(Tag, String)]) -> Result<Vec<([Tag; 2], Condition)>, ArchiveError> {
+    let value = |tag: Tag| keys.iter().find(|(key, value)| *key == tag && value.contains('-')).map(|(_, value)| value);
+    let mut found = Vec::new();
+    for (of, date_tag, time_tag) in
+        [(Level::Study, tags::STUDY_DATE, tags::STUDY_TIME), (Level::Series, tags::SERIES_DATE, tags::SERIES_TIME)]
+    {
+        let Some((days, times)) = value(date_tag).zip(value(time_tag)).filter(|_| of <= level) else { continue };
+        let Some(Condition::Range(date, first, last)) = condition(level, date_tag, days)? else { continue };
+        let Some(Condition::Range(time, begin, end)) = condition(level, time_tag, times)? else { continue };
+        let end_of = |day: Option<String>, time: Option<String>| day.map(|day| (day, time.unwrap_or_default()));
+        let (from, to) = (end_of(first, begin), end_of(last, end));
+        found.push(([date_tag, time_tag], Condition::Period { date, time, from, to }));
+    }
+    Ok(found)
+}
+
 fn range(field: Field, value: &str, tag: Tag, read: fn(&str) -> String) -> Result<Condition, ArchiveError> {
     let end = |text: &str| match text.trim() {
         "" => Ok(None),
@@ -356,6 +418,20 @@ mod tests {
             name("zhang^san^^=张^三").unwrap(),
             Condition::Name(vec![Pattern::new("ZHANG^SAN"), Pattern::new("张^三")])
         );
+    }
+
+    #[test]
+    fn ranges_of_date_and_time_are_one_period_where_agreed() {
+        let keys = [(tags::STUDY_DATE, "20260301-20260303".into()), (tags::STUDY_TIME, "10-".into())];
+        let combined = Matching { combined_date_time: true, ..Matching::default() };
+        let of = |matching| Query::matching(Level::Study, &keys, matching).unwrap().conditions;
+        assert_eq!(of(Matching::default()).len(), 2);
+        let from = Some(("20260301".to_owned(), time("10")));
+        let to = Some(("20260303".to_owned(), String::new()));
+        let period = Condition::Period { date: Field::StudyDate, time: Field::StudyTime, from, to };
+        assert_eq!(of(combined), [period]);
+        let single = [(tags::STUDY_DATE, "20260301".into()), (tags::STUDY_TIME, "10-11".into())];
+        assert_eq!(Query::matching(Level::Study, &single, combined).unwrap().conditions.len(), 2);
     }
 
     #[test]

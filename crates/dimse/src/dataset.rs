@@ -65,6 +65,10 @@ impl DataSet {
         self.elements.insert(tag, Element { vr, value });
     }
 
+    pub(crate) fn remove(&mut self, tag: Tag) {
+        self.elements.remove(&tag);
+    }
+
     pub(crate) fn put_text(&mut self, tag: Tag, value: impl Into<String>) {
         self.put(tag, vr_of(tag), Value::Text(value.into()));
     }
@@ -86,6 +90,14 @@ impl DataSet {
         match self.elements.get(&tag) {
             Some(Element { value: Value::Items(items), .. }) => items,
             _ => &[],
+        }
+    }
+
+    /// The first item of a sequence, to be changed.
+    pub(crate) fn first_item_mut(&mut self, tag: Tag) -> Option<&mut DataSet> {
+        match self.elements.get_mut(&tag) {
+            Some(Element { value: Value::Items(items), .. }) => items.first_mut(),
+            _ => None,
         }
     }
 

@@ -129,6 +129,49 @@ async fn page(
     })
 }
 
+/// Figures of a patient, which are worked out only where they are asked for.
+const COUNTS: [Tag; 3] = [
+    tags::NUMBER_OF_PATIENT_RELATED_STUDIES,
+    tags::NUMBER_OF_PATIENT_RELATED_SERIES,
+    tags::NUMBER_OF_PATIENT_RELATED_INSTANCES,
+];
+
+/// Adds how many studies, series and instances the patient of a row has.
+async fn count_patient(
+    session: &Session<'_>,
+    permit: &Permit<ReadStudies>,
+    row: &mut DataSet,
+) -> Result<(), ArchiveError> {
+    let key = |tag| (tag, row.text(tag).to_owned());
+    let mut totals = [0; 3];
+    // A patient ID with a wildcard in it would be a pattern here.
+    if !row.text(tags::PATIENT_ID).is_empty() && !row.text(tags::PATIENT_ID).contains(['*', '?']) {
+        let keys = [key(tags::PATIENT_ID), key(tags::ISSUER_OF_PATIENT_ID)];
+        let query = Query::from_attributes(Level::Study, &keys)?;
+        let mut after: Option<String> = None;
+        loop {
+            let query = match &after {
+                Some(cursor) => query.clone().after(cursor)?,
+                None => query.clone(),
+            };
+            let found = session.shared.archive.find_studies(permit, &query).await?;
+            for study in &found.items {
+                for (total, more) in totals.iter_mut().zip([1, study.series, study.instances]) {
+                    *total += more;
+                }
+            }
+            after = found.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    for (tag, total) in COUNTS.into_iter().zip(totals) {
+        row.put_text(tag, if total == 0 { String::new() } else { total.to_string() });
+    }
+    Ok(())
+}
+
 pub(crate) async fn answer(
     session: &mut Session<'_>,
     context: u8,
@@ -166,7 +209,7 @@ async fn run(
         Err(status) => return Ok(Err((status, "dimse.not_authorized"))),
     };
     let refusal = |error: &ArchiveError| (status::of_find(error), error.code());
-    let query = match Query::from_attributes(level.rows(), &keys(&identifier)) {
+    let query = match Query::matching(level.rows(), &keys(&identifier), accepted.matching) {
         Ok(query) => query.limit(PAGE),
         Err(error) => return Ok(Err(refusal(&error))),
     };
@@ -207,6 +250,13 @@ async fn run(
             }
             if session.cancelled(request).await? {
                 return Ok(Ok((status::CANCEL, "")));
+            }
+            let mut row = row;
+            if COUNTS.iter().any(|tag| identifier.get(*tag).is_some())
+                && let Err(error) = count_patient(session, &permit, &mut row).await
+            {
+                tracing::warn!(code = error.code(), %error, "C-FIND");
+                return Ok(Err(refusal(&error)));
             }
             let mut out = asked(&identifier, &row);
             for tag in level.unique() {

@@ -16,6 +16,7 @@ mod find;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod listener;
+mod matching;
 mod negotiate;
 mod peers;
 mod retrieve;

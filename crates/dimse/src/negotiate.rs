@@ -4,6 +4,7 @@ use crate::dataset::Encoding;
 use crate::ul::uids as ul_uids;
 use crate::ul::{AssociateAc, AssociateRq, ContextOutcome, ContextResult, Extended, Reject, Role, UserInformation};
 use crate::{Settings, convert, uids};
+use mingying_archive::Matching;
 use std::collections::HashMap;
 
 /// Operations that one association may have underway when the peer asks for an asynchronous window: enough to share
@@ -64,6 +65,8 @@ pub(crate) struct Context {
     pub(crate) caller_is_scu: bool,
     /// Whether the caller provides the service too: it takes the objects of its C-GET (PS3.4 C.5.3.1.1).
     pub(crate) caller_is_scp: bool,
+    /// What was agreed on beyond the baseline of queries.
+    pub(crate) matching: Matching,
 }
 
 /// Checks that need no database: versions, application context, the called title.
@@ -103,6 +106,7 @@ pub(crate) fn answer(rq: &AssociateRq, settings: &Settings) -> (AssociateAc, Has
                 transfer_syntax: syntax.clone(),
                 caller_is_scu,
                 caller_is_scp,
+                matching: matching(&rq.user, service, &proposed.abstract_syntax),
             };
             accepted.insert(proposed.id, context);
             ContextResult { id: proposed.id, outcome: ContextOutcome::Accepted, transfer_syntax: syntax.clone() }
@@ -143,9 +147,20 @@ fn role(user: &UserInformation, service: Service, sop_class: &str) -> Option<Rol
     Some(Role { scp: proposed.scp && service == Service::Storage, ..proposed.clone() })
 }
 
+/// What `extended` grants of a query's matching.
+fn matching(user: &UserInformation, service: Service, sop_class: &str) -> Matching {
+    let offered = user.extended.iter().find(|offered| offered.sop_class == sop_class);
+    let granted =
+        offered.filter(|_| matches!(service, Service::Find(_))).and_then(|offered| extended(service, offered));
+    let has = |at| granted.as_ref().and_then(|granted| granted.bytes.get(at)) == Some(&1);
+    Matching { combined_date_time: has(1), fuzzy_names: has(2) }
+}
+
 /// What is granted of an extended negotiation: a byte each for what a SOP class may have beyond the baseline.
 fn extended(service: Service, offered: &Extended) -> Option<Extended> {
     let granted: &[u8] = match service {
+        // Relational queries, combined date-time matching, fuzzy semantic matching of names (PS3.4 table C.5-2).
+        Service::Find(_) => &[1, 1, 1],
         // Relational retrieval (PS3.4 table C.5-4).
         Service::Move(_) | Service::Get(_) => &[1],
         _ => return None,

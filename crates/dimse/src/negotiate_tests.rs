@@ -117,9 +117,22 @@ fn roles_are_granted_where_objects_can_be_sent() {
 
 #[test]
 fn extended_negotiation_is_answered_byte_by_byte() {
-    let mut rq = request(&[(uids::STUDY_ROOT_GET, &[uids::EXPLICIT_LITTLE]), (CT, &[uids::EXPLICIT_LITTLE])]);
+    let plain: &[&str] = &[uids::EXPLICIT_LITTLE];
+    let mut rq = request(&[(uids::STUDY_ROOT_GET, plain), (uids::STUDY_ROOT_FIND, plain), (CT, plain)]);
     let offer = |class: &str, bytes: &[u8]| Extended { sop_class: class.to_owned(), bytes: bytes.to_vec() };
-    rq.user.extended = vec![offer(uids::STUDY_ROOT_GET, &[1, 1, 0]), offer(CT, &[1]), offer("9.9", &[1])];
-    let (ac, _) = answer(&rq, &settings());
-    assert_eq!(ac.user.extended, [offer(uids::STUDY_ROOT_GET, &[1, 0, 0])]);
+    rq.user.extended = vec![
+        offer(uids::STUDY_ROOT_GET, &[1, 1, 0]),
+        offer(uids::STUDY_ROOT_FIND, &[0, 1, 1, 1, 1]),
+        offer(CT, &[1]),
+        offer("9.9", &[1]),
+    ];
+    let (ac, contexts) = answer(&rq, &settings());
+    let granted = [offer(uids::STUDY_ROOT_GET, &[1, 0, 0]), offer(uids::STUDY_ROOT_FIND, &[0, 1, 1, 0, 0])];
+    assert_eq!(ac.user.extended, granted);
+    let matching = |id: u8| contexts.get(&id).map(|context| context.matching);
+    assert_eq!(matching(3), Some(Matching { combined_date_time: true, fuzzy_names: true }));
+    assert_eq!(matching(1), Some(Matching::default()));
+    rq.user.extended = vec![offer(uids::STUDY_ROOT_FIND, &[1])];
+    let (_, contexts) = answer(&rq, &settings());
+    assert_eq!(contexts.get(&3).map(|context| context.matching), Some(Matching::default()));
 }

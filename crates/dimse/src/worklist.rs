@@ -3,6 +3,7 @@
 use crate::command::{Command, Response};
 use crate::dataset::{DataSet, Encoding};
 use crate::find::asked;
+use crate::matching;
 use crate::negotiate::Context;
 use crate::session::Session;
 use crate::status;
@@ -14,7 +15,9 @@ use mingying_exam::{QueryWorklist, WorklistCode, WorklistItem, WorklistQuery};
 use mingying_kernel::Coded;
 
 /// Items of one answer; a modality asks for a day of one station.
-const MAX_ITEMS: u32 = 1000;
+const MAX_ITEMS: usize = 1000;
+/// Items that are looked at for it.
+const MAX_LOOKED_AT: u32 = 5000;
 /// Coding scheme of the catalogue's own codes (PS3.16 8.2: private schemes begin with 99).
 const CODING_SCHEME: &str = "99MINGYING";
 
@@ -62,11 +65,13 @@ async fn matches(
             (status::OUT_OF_RESOURCES, error.code())
         },
     )?;
-    let found = mingying_exam::query_worklist(&session.shared.db, &permit, &keys.query).await.map_err(|error| {
+    let mut found = mingying_exam::query_worklist(&session.shared.db, &permit, &keys.query).await.map_err(|error| {
         tracing::warn!(code = error.code(), %error, "worklist query");
         (status::of_find(&error), error.code())
     })?;
-    Ok((identifier, found.into_iter().filter(|item| keys.admits(item)).collect()))
+    found.retain(|item| matching::matches(&keys.rest, &data_set(item)));
+    found.truncate(MAX_ITEMS);
+    Ok((identifier, found))
 }
 
 /// First and last; an open end is `None`.
@@ -75,9 +80,10 @@ type Range<T> = (Option<T>, Option<T>);
 /// The matching keys of an identifier.
 #[derive(Debug)]
 struct Keys {
+    /// What the database narrows down to.
     query: WorklistQuery,
-    /// Date and time are matched each by itself (PS3.4 C.2.2.2.5, without combined matching).
-    times: Range<Time>,
+    /// What is matched on each item.
+    rest: DataSet,
 }
 
 impl Keys {
@@ -85,31 +91,35 @@ impl Keys {
     fn read(identifier: &DataSet) -> Option<Self> {
         let empty = DataSet::default();
         let step = identifier.items(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE).first().unwrap_or(&empty);
-        let key = |set: &DataSet, tag| {
-            let text = set.text(tag);
-            (!text.is_empty() && text != "*").then(|| text.to_owned())
-        };
-        let (first, last) = range(step.text(tags::SCHEDULED_PROCEDURE_STEP_START_DATE), date)?;
+        let some = |set: &DataSet, tag| Some(set.text(tag).to_owned()).filter(|text| !text.is_empty());
+        let single = |set: &DataSet, tag| some(set, tag).filter(|text| !text.contains(['*', '?', '\\']));
+        let (day, clock) = (
+            step.text(tags::SCHEDULED_PROCEDURE_STEP_START_DATE),
+            step.text(tags::SCHEDULED_PROCEDURE_STEP_START_TIME),
+        );
+        let (first, last) = range(day, date)?;
+        let (begin, end) = range(clock, time)?;
+        let mut rest = identifier.clone();
+        // A range of dates and one of times together are one period (PS3.4 table K.6-1); else each is matched by itself.
+        let is_period = day.contains('-') && clock.contains('-');
+        let (begin, end) = if is_period { (begin, end) } else { (None, None) };
+        if is_period && let Some(step) = rest.first_item_mut(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE) {
+            step.remove(tags::SCHEDULED_PROCEDURE_STEP_START_TIME);
+        }
         let query = WorklistQuery {
-            station_aet: key(step, tags::SCHEDULED_STATION_AE_TITLE),
-            modality: key(step, tags::MODALITY),
-            from: first.map(|day| day.to_datetime(Time::MIN)),
-            to: last.map(|day| day.to_datetime(Time::MAX)),
-            patient_name: key(identifier, tags::PATIENT_NAME),
-            patient_id: key(identifier, tags::PATIENT_ID),
-            accession: key(identifier, tags::ACCESSION_NUMBER),
-            study_uid: key(identifier, tags::STUDY_INSTANCE_UID),
-            sps_id: key(step, tags::SCHEDULED_PROCEDURE_STEP_ID),
-            procedure_id: key(identifier, tags::REQUESTED_PROCEDURE_ID),
-            limit: Some(MAX_ITEMS),
+            station_aet: single(step, tags::SCHEDULED_STATION_AE_TITLE),
+            modality: single(step, tags::MODALITY),
+            from: first.map(|day| day.to_datetime(begin.unwrap_or(Time::MIN))),
+            to: last.map(|day| day.to_datetime(end.unwrap_or(Time::MAX))),
+            patient_name: some(identifier, tags::PATIENT_NAME),
+            patient_id: some(identifier, tags::PATIENT_ID).filter(|id| !id.contains('\\')),
+            accession: single(identifier, tags::ACCESSION_NUMBER),
+            study_uid: single(identifier, tags::STUDY_INSTANCE_UID),
+            sps_id: single(step, tags::SCHEDULED_PROCEDURE_STEP_ID),
+            procedure_id: single(identifier, tags::REQUESTED_PROCEDURE_ID),
+            limit: Some(MAX_LOOKED_AT),
         };
-        Some(Self { query, times: range(step.text(tags::SCHEDULED_PROCEDURE_STEP_START_TIME), time)? })
-    }
-
-    fn admits(&self, item: &WorklistItem) -> bool {
-        let (first, last) = self.times;
-        let at = item.start_local.time();
-        first.is_none_or(|first| first <= at) && last.is_none_or(|last| at <= last)
+        Some(Self { query, rest })
     }
 }
 

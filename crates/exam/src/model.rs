@@ -31,7 +31,7 @@ pub struct WorklistQuery {
     pub study_uid: Option<String>,
     pub sps_id: Option<String>,
     pub procedure_id: Option<String>,
-    /// At most 1,000; default 500.
+    /// At most 5,000; default 500.
     pub limit: Option<u32>,
 }
 

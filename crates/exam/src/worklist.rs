@@ -42,7 +42,7 @@ pub async fn query_worklist(
     if let Some(pattern) = wanted(query.patient_id.as_deref()) {
         items.retain(|item| matches(&pattern, &item.patient_id));
     }
-    items.truncate(query.limit.unwrap_or(500).clamp(1, 1000) as usize);
+    items.truncate(query.limit.unwrap_or(500).clamp(1, 5000) as usize);
     Ok(items)
 }
 

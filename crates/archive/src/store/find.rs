@@ -207,6 +207,18 @@ impl Statement {
                 }
                 parts.join(" AND ")
             }
+            Condition::Period { date, time, from, to } => {
+                let (date, time) = (column(*date), column(*time));
+                let mut parts = vec![format!("{date} > ''")];
+                if let Some((day, at)) = from {
+                    parts.push(format!("({date}, {time}) >= ({}, {})", self.bind(day), self.bind(at)));
+                }
+                if let Some((day, at)) = to {
+                    let (last, at) = (self.bind(day), self.bind(beyond(at)));
+                    parts.push(format!("({date}, {time}) < ({last}, {at})"));
+                }
+                parts.join(" AND ")
+            }
             Condition::Name(groups) => {
                 let terms = self.terms(groups);
                 format!("EXISTS (SELECT 1 FROM study_names n WHERE n.study_key = st.key AND ({terms}) {ROW_BY_ROW})")

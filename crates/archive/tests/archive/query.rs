@@ -1,7 +1,7 @@
 use crate::objects::*;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
-use mingying_archive::{Attributes, Level, Query};
+use mingying_archive::{Attributes, Level, Matching, Query};
 use mingying_db::Db;
 use mingying_kernel::{Actor, ActorKind, Ctx, OrgId, Permit, Policy, Scope};
 use mingying_testkit::on_both;
@@ -28,6 +28,33 @@ async fn filled(db: Db, dir: &std::path::Path) -> Bench {
     put(&mut li.object, tags::STUDY_TIME, VR::TM, "233000");
     bench.send(&li).await.unwrap();
     bench
+}
+
+on_both! {
+    async fn more_than_the_baseline_where_it_was_agreed_on(db: Db) {
+        let dir = tempfile::tempdir().unwrap();
+        let bench = filled(db, dir.path()).await;
+        let matching = Matching { combined_date_time: true, fuzzy_names: true };
+        type Case<'a> = (&'a [(Tag, &'a str)], usize);
+        let cases: &[Case<'_>] = &[
+            (&[(tags::PATIENT_NAME, "San Zhang")], 3),
+            (&[(tags::PATIENT_NAME, "san zh")], 3),
+            (&[(tags::PATIENT_NAME, "章三")], 3),
+            (&[(tags::PATIENT_NAME, "Zhang")], 3),
+            (&[(tags::PATIENT_NAME, "*SAN")], 3),
+            (&[(tags::PATIENT_NAME, "San Li")], 0),
+            // 3 March 08:15 and 4 March 08:15, neither 2 March 08:15 nor 5 March 23:30.
+            (&[(tags::STUDY_DATE, "20260302-20260305"), (tags::STUDY_TIME, "0816-2300")], 2),
+            (&[(tags::STUDY_DATE, "20260303-"), (tags::STUDY_TIME, "0815-")], 3),
+            (&[(tags::STUDY_DATE, "-20260303"), (tags::STUDY_TIME, "-0815")], 2),
+        ];
+        for (keys, expected) in cases {
+            let keys: Vec<_> = keys.iter().map(|(tag, value)| (*tag, (*value).to_owned())).collect();
+            let query = Query::matching(Level::Study, &keys, matching).unwrap();
+            let page = bench.archive.find_studies(&bench.read(), &query).await.unwrap();
+            assert_eq!(page.items.len(), *expected, "{keys:?}");
+        }
+    }
 }
 
 on_both! {

@@ -1,7 +1,9 @@
 //! C-FIND over the archive.
 
+use crate::hostile;
 use crate::station::{Image, Station, said};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 
 /// Three studies of two patients.
 async fn filled() -> Station {
@@ -110,6 +112,46 @@ async fn patients_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_of_a_patient_where_asked_for() {
+    let station = filled().await;
+    let keys = r#"{"QueryRetrieveLevel":"PATIENT","PatientID":"P1001","NumberOfPatientRelatedStudies":null,"NumberOfPatientRelatedSeries":null,"NumberOfPatientRelatedInstances":null}"#;
+    let (rows, last) = query(&station, "WS01", "patient", keys).await;
+    assert_eq!((rows.len(), last.as_str()), (1, "0000"));
+    let of = |key: &str| rows[0][key].as_str().unwrap();
+    let figures = ["Studies", "Series", "Instances"].map(|what| of(&format!("NumberOfPatientRelated{what}")));
+    assert_eq!(figures, ["2", "3", "4"]);
+    let keys = r#"{"QueryRetrieveLevel":"STUDY","PatientID":"P1001","ModalitiesInStudy":"CT","InstanceAvailability":"","NumberOfStudyRelatedSeries":null}"#;
+    let (rows, _) = query(&station, "WS01", "patient", keys).await;
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row["InstanceAvailability"] == "ONLINE" && row["ModalitiesInStudy"] == "CT"));
+}
+
+/// The granted bytes, and the number of matches.
+async fn negotiated(station: &Station, offered: &str, keys: &str) -> (String, usize) {
+    let lines = station.python("find.py", "WS01", &["study", "0", keys, offered]).await;
+    assert_eq!(lines.last().unwrap(), "0000", "{lines:?}");
+    (lines[0].clone(), lines.len() - 2)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_negotiated_changes_the_matches() {
+    let station = filled().await;
+    let name = |name: &str| {
+        format!(r#"{{"SpecificCharacterSet":"ISO_IR 192","QueryRetrieveLevel":"STUDY","PatientName":"{name}"}}"#)
+    };
+    assert_eq!(negotiated(&station, "010000", &name("San Zhang")).await, ("granted 010000".to_owned(), 0));
+    for (typed, found) in [("San Zhang", 2), ("san zh", 2), ("章三", 2), ("四 李", 1), ("LS", 1), ("Wang", 0)] {
+        assert_eq!(negotiated(&station, "010101", &name(typed)).await, ("granted 010101".to_owned(), found), "{typed}");
+    }
+    // All were made on 2 March 2026 at 08:15.
+    let period = r#"{"QueryRetrieveLevel":"STUDY","StudyDate":"20260301-20260303","StudyTime":"1000-1200"}"#;
+    assert_eq!(negotiated(&station, "0100", period).await.1, 0, "each by itself: no time is between");
+    assert_eq!(negotiated(&station, "0101", period).await, ("granted 0101".to_owned(), 3), "one period: it is within");
+    let late = r#"{"QueryRetrieveLevel":"STUDY","StudyDate":"20260302-20260303","StudyTime":"0816-0800"}"#;
+    assert_eq!(negotiated(&station, "0101", late).await.1, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_identifiers_have_their_status() {
     let station = filled().await;
     for (keys, status) in [
@@ -145,4 +187,26 @@ async fn findscu_and_its_cancel() {
     let lines = station.python("find.py", "WS01", &["study", "1", keys]).await;
     let last = lines.last().unwrap();
     assert!(last == "FE00" || last == "0000", "{lines:?}");
+}
+
+/// The request and its cancel arrive together: not one match is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_that_came_in_time_ends_the_answers() {
+    let station = filled().await;
+    let mut socket = hostile::associated(&station).await;
+    let element = hostile::element;
+    let find = [
+        element(0x0002, b"1.2.840.10008.5.1.4.1.2.2.1\0"),
+        element(0x0100, &[0x20, 0]),
+        element(0x0110, &[7, 0]),
+        element(0x0700, &[0, 0]),
+        element(0x0800, &[0, 0]),
+    ];
+    let cancel = [element(0x0100, &[0xFF, 0x0F]), element(0x0120, &[7, 0]), element(0x0800, &[1, 1])];
+    let keys = [&[8, 0, 0x52, 0, 6, 0, 0, 0][..], b"STUDY "].concat();
+    let messages =
+        [hostile::p_data(3, 3, &find.concat()), hostile::p_data(3, 2, &keys), hostile::p_data(3, 3, &cancel.concat())];
+    socket.write_all(&messages.concat()).await.unwrap();
+    let response = hostile::read_pdu(&mut socket).await.unwrap();
+    assert_eq!(hostile::status_of(&response), 0xFE00);
 }

@@ -172,12 +172,6 @@ fn command(class: &str, field: u16, data: bool, more: &[(u16, &[u8])]) -> Vec<u8
     elements.iter().flat_map(|(number, value)| hostile::element(*number, value)).collect()
 }
 
-/// The status in a response's command set.
-fn status_of(pdu: &[u8]) -> u16 {
-    let at = pdu.windows(8).position(|w| w == [0, 0, 0, 9, 2, 0, 0, 0]).unwrap() + 8;
-    u16::from_le_bytes([pdu[at], pdu[at + 1]])
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_chose_to_receive_does_not_send() {
     let station = Station::start().await;
@@ -185,7 +179,7 @@ async fn who_chose_to_receive_does_not_send() {
     let store = command(CT, 0x0001, true, &[(0x0110, &[1, 0]), (0x1000, b"1.2.3\0")]);
     socket.write_all(&hostile::p_data(3, 3, &store)).await.unwrap();
     socket.write_all(&hostile::p_data(3, 2, &[8, 0, 0x16, 0, 0, 0, 0, 0])).await.unwrap();
-    assert_eq!(status_of(&hostile::read_pdu(&mut socket).await.unwrap()), 0x0124);
+    assert_eq!(hostile::status_of(&hostile::read_pdu(&mut socket).await.unwrap()), 0x0124);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

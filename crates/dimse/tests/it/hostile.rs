@@ -90,6 +90,12 @@ pub async fn associated(station: &Station) -> TcpStream {
     socket
 }
 
+/// The status in a response's command set.
+pub fn status_of(pdu: &[u8]) -> u16 {
+    let at = pdu.windows(8).position(|w| w == [0, 0, 0, 9, 2, 0, 0, 0]).unwrap() + 8;
+    u16::from_le_bytes([pdu[at], pdu[at + 1]])
+}
+
 /// Sends bytes without an association and tells the type of the answer, if there is one.
 async fn answer_to(station: &Station, bytes: &[u8]) -> Option<u8> {
     let mut socket = TcpStream::connect(("127.0.0.1", station.port)).await.unwrap();
