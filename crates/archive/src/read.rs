@@ -7,6 +7,7 @@ use crate::header::Encoding;
 use crate::model::InstanceRef;
 use crate::packed::Packed;
 use crate::recent::LONGEST;
+use crate::record::hex;
 use crate::store;
 use crate::{Archive, ArchiveError, ReadStudies};
 use bytes::{Bytes, BytesMut};
@@ -136,6 +137,22 @@ impl Archive {
         match self.blobs().read(instance.location, offset, len).await {
             Err(BlobError::NotFound) => Ok(self.blobs().read(self.place_now(instance).await?, offset, len).await?),
             read => Ok(read?),
+        }
+    }
+
+    /// Whether the bytes of an instance, read again, are those that came and that the index names. An error when they
+    /// cannot be read at all just now.
+    pub async fn is_sound(&self, instance: &InstanceRef) -> Result<bool, ArchiveError> {
+        let mut place = instance.location;
+        let mut found = self.blobs().record(place.pack, place.record).await;
+        if matches!(found, Err(BlobError::NotFound)) {
+            place = self.place_now(instance).await?;
+            found = self.blobs().record(place.pack, place.record).await;
+        }
+        match found {
+            Ok(found) => Ok(found.location == place && hex(&found.sha256) == instance.sha256),
+            Err(BlobError::Corrupt(_)) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 

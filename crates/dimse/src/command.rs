@@ -7,7 +7,9 @@ pub(crate) mod field {
     pub(crate) const C_FIND_RQ: u16 = 0x0020;
     pub(crate) const C_MOVE_RQ: u16 = 0x0021;
     pub(crate) const C_ECHO_RQ: u16 = 0x0030;
+    pub(crate) const N_EVENT_REPORT_RQ: u16 = 0x0100;
     pub(crate) const N_SET_RQ: u16 = 0x0120;
+    pub(crate) const N_ACTION_RQ: u16 = 0x0130;
     pub(crate) const N_CREATE_RQ: u16 = 0x0140;
     pub(crate) const C_CANCEL_RQ: u16 = 0x0FFF;
     pub(crate) const RESPONSE: u16 = 0x8000;
@@ -31,6 +33,8 @@ mod element {
     pub(super) const ERROR_ID: u16 = 0x0903;
     pub(super) const AFFECTED_SOP_INSTANCE: u16 = 0x1000;
     pub(super) const REQUESTED_SOP_INSTANCE: u16 = 0x1001;
+    pub(super) const EVENT_TYPE: u16 = 0x1002;
+    pub(super) const ACTION_TYPE: u16 = 0x1008;
     pub(super) const REMAINING: u16 = 0x1020;
     pub(super) const COMPLETED: u16 = 0x1021;
     pub(super) const FAILED: u16 = 0x1022;
@@ -64,6 +68,8 @@ pub(crate) struct Command {
     /// Affected or Requested SOP Instance UID; empty when absent.
     pub(crate) sop_instance: String,
     pub(crate) move_destination: String,
+    /// Action Type ID of an N-ACTION; 0 when absent.
+    pub(crate) action_type: u16,
     pub(crate) has_data: bool,
     pub(crate) status: u16,
 }
@@ -99,6 +105,7 @@ impl Command {
                 element::AFFECTED_SOP_INSTANCE | element::REQUESTED_SOP_INSTANCE => {
                     command.sop_instance = uid(value)?;
                 }
+                element::ACTION_TYPE => command.action_type = us(value)?,
                 element::MOVE_DESTINATION => {
                     text(value)?.trim_matches([' ', '\0']).clone_into(&mut command.move_destination);
                 }
@@ -200,7 +207,7 @@ impl<'a> Response<'a> {
             out.us(element::ERROR_ID, id);
         }
         // C-FIND, C-MOVE, C-GET and C-ECHO responses have no instance.
-        if matches!(self.request.field, field::C_STORE_RQ | field::N_CREATE_RQ | field::N_SET_RQ) {
+        if matches!(self.request.field, field::C_STORE_RQ | field::N_CREATE_RQ | field::N_SET_RQ | field::N_ACTION_RQ) {
             out.uid(element::AFFECTED_SOP_INSTANCE, &self.request.sop_instance);
         }
         if let Some(counts) = self.counts {
@@ -222,6 +229,18 @@ pub(crate) fn echo_request(message_id: u16) -> Vec<u8> {
     out.us(element::FIELD, field::C_ECHO_RQ);
     out.us(element::MESSAGE_ID, message_id);
     out.us(element::DATA_SET_TYPE, NO_DATA_SET);
+    out.finish()
+}
+
+/// An N-EVENT-REPORT request with a data set.
+pub(crate) fn event_report(message_id: u16, sop_class: &str, sop_instance: &str, event_type: u16) -> Vec<u8> {
+    let mut out = Writer::default();
+    out.uid(element::AFFECTED_SOP_CLASS, sop_class);
+    out.us(element::FIELD, field::N_EVENT_REPORT_RQ);
+    out.us(element::MESSAGE_ID, message_id);
+    out.us(element::DATA_SET_TYPE, 0);
+    out.uid(element::AFFECTED_SOP_INSTANCE, sop_instance);
+    out.us(element::EVENT_TYPE, event_type);
     out.finish()
 }
 

@@ -1,13 +1,14 @@
 //! DICOM network services: the listener that modalities, archives and workstations call, and the calls it makes.
 //!
-//! [`Dimse`] accepts associations and serves Verification, Storage, Query/Retrieve (find, move and get), Modality Worklist
-//! and Modality Performed Procedure Step. `peers` keeps the register of who may call and where images may be sent.
+//! [`Dimse`] accepts associations and serves Verification, Storage, Query/Retrieve (find, move and get), Modality Worklist,
+//! Modality Performed Procedure Step and Storage Commitment. `peers` keeps the register of who may call and where images may be sent.
 //! `docs/dicom-conformance-statement.md` says the same in the standard's words.
 //!
 //! The way of an image: `ul::Link` hands P-DATA fragments from its read buffer to `archive::Receiving`, `session` asks
 //! it to finish, and only when the object is durable and indexed does `status` make the zero that goes back.
 
 mod command;
+mod commitment;
 mod convert;
 mod dataset;
 mod destination;
@@ -32,6 +33,7 @@ mod uids;
 mod ul;
 mod worklist;
 
+pub use commitment::ReportCommitments;
 pub use error::DimseError;
 pub use listener::Dimse;
 pub use peers::{Echo, ManagePeers, NewPeer, Peer, PeerKind, ReadPeers, add_peer, echo_peer, list_peers, remove_peer};
@@ -59,6 +61,8 @@ pub struct Settings {
     pub idle: Duration,
     /// Within a message, in either direction.
     pub stall: Duration,
+    /// How long a caller that asked for a storage commitment must keep silent to be told over the same association.
+    pub commitment_pause: Duration,
     /// How long open associations may go on after the listener was told to stop.
     pub grace: Duration,
     /// Facility time, in which scheduled and performed dates and times are spoken.
@@ -76,6 +80,7 @@ impl Settings {
             artim: Duration::from_secs(10),
             idle: Duration::from_mins(5),
             stall: Duration::from_secs(30),
+            commitment_pause: Duration::from_secs(1),
             grace: Duration::from_secs(10),
             zone: TimeZone::fixed(jiff::tz::offset(8)),
         }

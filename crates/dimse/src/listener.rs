@@ -1,5 +1,6 @@
 //! Accepting connections and deciding about associations.
 
+use crate::commitment::ReportCommitments;
 use crate::negotiate;
 use crate::peers::Peer;
 use crate::session::{self, Caller, Session};
@@ -72,6 +73,11 @@ impl Dimse {
     pub fn with_tls(mut self, acceptor: TlsAcceptor) -> Self {
         self.tls = Some(acceptor);
         self
+    }
+
+    /// What tells callers of their storage commitments, to be run by the deliveries.
+    pub fn report_commitments(&self) -> ReportCommitments {
+        ReportCommitments::new(self.shared.clone())
     }
 
     /// Associations that are open.
@@ -237,7 +243,7 @@ impl Shared {
         Caller { aet: aet.to_string(), charset: session::charset_of(peer.as_ref()), registered: peer.is_some(), ctx }
     }
 
-    fn device_ctx(&self, aet: &str, org: Option<OrgId>) -> Ctx {
+    pub(crate) fn device_ctx(&self, aet: &str, org: Option<OrgId>) -> Ctx {
         let actor = Actor {
             kind: ActorKind::Device,
             id: aet.to_owned(),

@@ -50,7 +50,8 @@ fn value_matches(vr: VR, key: &str, value: &str) -> bool {
         VR::PN => name_matches(key, value),
         VR::UI => key == value,
         VR::IS | VR::DS | VR::US | VR::SS | VR::UL | VR::SL | VR::FL | VR::FD => {
-            key == value || key.parse::<f64>().ok().zip(value.parse::<f64>().ok()).is_some_and(|(a, b)| a == b)
+            key == value
+                || key.parse::<f64>().ok().zip(value.parse::<f64>().ok()).is_some_and(|(a, b)| a.total_cmp(&b).is_eq())
         }
         _ => like(key, value),
     }

@@ -53,14 +53,14 @@ fn sequences_match_by_one_of_their_items() {
     assert!(!matches(&steps(vec![step("CT", "MR01")]), &have), "one item answers to all keys, not each to one");
     assert!(matches(&steps(vec![step("", "")]), &steps(vec![])), "without a value it is a return key");
     assert!(matches(&steps(vec![]), &have));
-    assert!(matches(&set(&[(tags::STUDY_COMMENTS, "x")]), &have), "what is not known is not matched on");
+    assert!(matches(&set(&[(tags::IMAGE_COMMENTS, "x")]), &have), "what is not known is not matched on");
 }
 
 proptest! {
     #[test]
     fn a_text_matches_itself_and_what_surrounds_it(text in "[a-z张三]{1,30}", other in "[a*?]{0,30}") {
         prop_assert!(like(&text, &text));
-        let surrounded = format!("*{}*", text);
+        let surrounded = format!("*{text}*");
         prop_assert!(like(&surrounded, &text));
         prop_assert!(like(&"?".repeat(text.chars().count()), &text));
         let _ = like(&other, &text);

@@ -21,6 +21,7 @@ pub(crate) enum Service {
     Get(Root),
     Worklist,
     PerformedStep,
+    Commitment,
 }
 
 /// The information model of a query (PS3.4 C.6).
@@ -42,6 +43,7 @@ impl Service {
             uids::PATIENT_ROOT_GET => Self::Get(Root::Patient),
             uids::WORKLIST_FIND => Self::Worklist,
             uids::PERFORMED_STEP => Self::PerformedStep,
+            uids::COMMITMENT => Self::Commitment,
             storage if storage.starts_with(uids::STORAGE_PREFIX) => Self::Storage,
             other => {
                 let listed = uids::PRIVATE_STORAGE.iter().copied();

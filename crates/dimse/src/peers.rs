@@ -163,6 +163,6 @@ fn about<A: Action>(permit: &Permit<A>, aet: &AeTitle) -> About {
 }
 
 /// Where an event of this crate belongs that is about no clinical object.
-fn org_of(ctx: &Ctx) -> OrgId {
+pub(crate) fn org_of(ctx: &Ctx) -> OrgId {
     ctx.actor().org.unwrap_or(OrgId::from_uuid(uuid::Uuid::nil()))
 }

@@ -5,7 +5,7 @@ use crate::convert::{self, Outgoing};
 use crate::listener::Shared;
 use crate::peers::{Echo, Peer};
 use crate::ul::uids as ul_uids;
-use crate::ul::{AssociateRq, ContextOutcome, Event, Fault, Link, LinkError, ProposedContext, UserInformation};
+use crate::ul::{AssociateRq, ContextOutcome, Event, Fault, Link, LinkError, ProposedContext, Role, UserInformation};
 use crate::{status, uids};
 use mingying_archive::{ArchiveError, InstanceRef};
 use mingying_kernel::{AeTitle, Timestamp};
@@ -59,7 +59,7 @@ impl CallError {
 }
 
 /// An association that we asked for.
-struct Call {
+pub(crate) struct Call {
     link: Link,
     /// Accepted contexts: (abstract syntax, transfer syntax) to id.
     contexts: HashMap<(String, String), u8>,
@@ -68,11 +68,13 @@ struct Call {
 }
 
 impl Call {
-    /// Proposes one context for each abstract syntax with its transfer syntaxes; at most 128.
-    async fn open(
+    /// Proposes one context for each abstract syntax with its transfer syntaxes, at most 128, and roles other than that
+    /// of the user.
+    pub(crate) async fn open(
         peer: &Peer,
         our_title: &AeTitle,
         wanted: &[(String, Vec<String>)],
+        roles: Vec<Role>,
         stall: Duration,
     ) -> Result<Self, CallError> {
         let connect = TcpStream::connect((peer.host.as_str(), peer.port));
@@ -98,7 +100,7 @@ impl Call {
             calling: our_title.to_string(),
             application_context: ul_uids::APPLICATION_CONTEXT.to_owned(),
             contexts,
-            user: UserInformation::default(),
+            user: UserInformation { roles, ..UserInformation::default() },
         };
         link.send_associate_rq(&rq).await?;
         let ac = match timeout(stall, link.event()).await.map_err(|_| LinkError::Timeout)?? {
@@ -127,6 +129,26 @@ impl Call {
         Ok(Self { link, contexts, next_message: 1, stall })
     }
 
+    /// Transfer syntax and id of the context that was accepted for a SOP class.
+    pub(crate) fn context_of(&self, sop_class: &str) -> Option<(String, u8)> {
+        self.contexts.iter().find(|((class, _), _)| class == sop_class).map(|((_, syntax), id)| (syntax.clone(), *id))
+    }
+
+    /// N-EVENT-REPORT; the peer's status.
+    pub(crate) async fn report_event(
+        &mut self,
+        context: u8,
+        sop_class: &str,
+        sop_instance: &str,
+        event_type: u16,
+        data: &[u8],
+    ) -> Result<u16, CallError> {
+        let id = self.message_id();
+        let command = command::event_report(id, sop_class, sop_instance, event_type);
+        self.link.send_message(context, &command, Some(data)).await?;
+        self.response(id).await
+    }
+
     /// The status of the response to message `id`.
     async fn response(&mut self, id: u16) -> Result<u16, CallError> {
         match timeout(self.stall, self.link.event()).await.map_err(|_| LinkError::Timeout)?? {
@@ -153,13 +175,13 @@ impl Call {
     }
 
     /// Releases the association; a peer that does not answer is left.
-    async fn release(mut self) {
+    pub(crate) async fn release(mut self) {
         if self.link.send_release_rq().await.is_ok() {
             let _ = timeout(self.stall.min(Duration::from_secs(5)), self.link.event()).await;
         }
     }
 
-    async fn abort(mut self) {
+    pub(crate) async fn abort(mut self) {
         let _ = self.link.send_abort(Fault::NotSpecified).await;
     }
 }
@@ -169,7 +191,7 @@ pub(crate) async fn echo(peer: &Peer, our_title: &AeTitle, at: Timestamp, limit:
     let began = Instant::now();
     let ask = async {
         let wanted = [(uids::VERIFICATION.to_owned(), vec![uids::IMPLICIT_LITTLE.to_owned()])];
-        let mut call = Call::open(peer, our_title, &wanted, limit).await?;
+        let mut call = Call::open(peer, our_title, &wanted, Vec::new(), limit).await?;
         let Some(context) = call.contexts.values().next().copied() else {
             call.abort().await;
             return Err(CallError::NotAccepted);
@@ -209,7 +231,7 @@ impl Sender {
         let classes: BTreeSet<&String> =
             wanted.iter().filter(|(_, syntax)| convert::can_be_plain(syntax)).map(|(class, _)| class).collect();
         contexts.extend(classes.into_iter().map(|class| (class.clone(), convert::PLAIN.map(str::to_owned).to_vec())));
-        let call = Call::open(peer, &shared.settings.ae_title, &contexts, shared.settings.stall).await?;
+        let call = Call::open(peer, &shared.settings.ae_title, &contexts, Vec::new(), shared.settings.stall).await?;
         Ok(Self { call, shared: shared.clone(), broken: false })
     }
 

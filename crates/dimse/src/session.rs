@@ -136,6 +136,10 @@ impl<'a> Session<'a> {
                 let attributes = self.read_data_set(context, accepted, &request).await?;
                 crate::step::set(self, context, &request, attributes).await
             }
+            (field::N_ACTION_RQ, Service::Commitment) => {
+                let attributes = self.read_data_set(context, accepted, &request).await?;
+                crate::commitment::answer(self, context, accepted, &request, attributes).await
+            }
             // It came after the last response of what it wants to cancel; there is nothing to do and no answer.
             (field::C_CANCEL_RQ, _) => Ok(()),
             // A response to nothing that we asked.
@@ -285,6 +289,27 @@ impl<'a> Session<'a> {
                 }
                 _ => return Err(LinkError::Fault(Fault::UnexpectedPdu)),
             }
+        }
+    }
+
+    /// The status of the caller's response to our N-EVENT-REPORT `message`. One that takes its leave instead is let go.
+    pub(crate) async fn event_response(&mut self, message: u16) -> Result<u16, LinkError> {
+        let gone = || LinkError::Io(std::io::ErrorKind::ConnectionAborted.into());
+        match timeout(self.shared.settings.stall, self.link.event()).await.map_err(|_| LinkError::Timeout)?? {
+            Event::Command { .. } => {}
+            Event::ReleaseRq => {
+                self.link.send_release_rp().await?;
+                return Err(gone());
+            }
+            Event::Abort | Event::Closed => return Err(gone()),
+            _ => return Err(LinkError::Fault(Fault::UnexpectedPdu)),
+        }
+        let command = Command::parse(self.link.command()).map_err(|_| LinkError::Fault(Fault::InvalidParameter))?;
+        let is_response = command.field == field::N_EVENT_REPORT_RQ | field::RESPONSE;
+        if is_response && command.responded_to == message && !command.has_data {
+            Ok(command.status)
+        } else {
+            Err(LinkError::Fault(Fault::UnexpectedPdu))
         }
     }
 

@@ -15,6 +15,8 @@ pub(crate) const INVALID_ATTRIBUTE_VALUE: u16 = 0x0106;
 pub(crate) const MISSING_ATTRIBUTE: u16 = 0x0120;
 pub(crate) const DUPLICATE_INSTANCE: u16 = 0x0111;
 pub(crate) const NO_SUCH_INSTANCE: u16 = 0x0112;
+pub(crate) const NO_SUCH_ACTION: u16 = 0x0123;
+pub(crate) const RESOURCE_LIMITATION: u16 = 0x0213;
 pub(crate) const OUT_OF_RESOURCES: u16 = 0xA700;
 /// The data set or identifier does not match the SOP class.
 pub(crate) const DOES_NOT_MATCH: u16 = 0xA900;

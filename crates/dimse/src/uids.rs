@@ -9,6 +9,9 @@ pub(crate) const PATIENT_ROOT_MOVE: &str = "1.2.840.10008.5.1.4.1.2.1.2";
 pub(crate) const PATIENT_ROOT_GET: &str = "1.2.840.10008.5.1.4.1.2.1.3";
 pub(crate) const WORKLIST_FIND: &str = "1.2.840.10008.5.1.4.31";
 pub(crate) const PERFORMED_STEP: &str = "1.2.840.10008.3.1.2.3.3";
+/// Storage Commitment Push Model, and its only instance.
+pub(crate) const COMMITMENT: &str = "1.2.840.10008.1.20.1";
+pub(crate) const COMMITMENT_INSTANCE: &str = "1.2.840.10008.1.20.1.1";
 /// All composite storage classes of the standard stand under it.
 pub(crate) const STORAGE_PREFIX: &str = "1.2.840.10008.5.1.4.1.1.";
 

@@ -40,7 +40,8 @@ pub(crate) async fn subscribe(app: &App, config: &Config) -> Result<Runner, Serv
             render,
             access.system("reports"),
         )))
-        .with(Arc::new(results));
+        .with(Arc::new(results))
+        .with(Arc::new(dimse_services(app, config)?.report_commitments()));
     runner.register().await?;
     Ok(runner)
 }
@@ -237,6 +238,17 @@ pub(crate) fn dicomweb(app: &App) -> axum::Router {
     mingying_dicomweb::router(web(app))
 }
 
+/// What calls and answers over DICOM.
+fn dimse_services(app: &App, config: &Config) -> Result<mingying_dimse::Dimse, ServerError> {
+    let mut settings = mingying_dimse::Settings::new(config.title()?);
+    settings.accept_any_from_loopback = config.demo;
+    settings.private_storage_classes.clone_from(&config.images.private_storage_classes);
+    settings.max_associations = config.images.max_associations;
+    settings.zone = config.zone()?;
+    let (db, archive, policy) = (app.db.clone(), app.archive.clone(), app.access.policy());
+    Ok(mingying_dimse::Dimse::new(settings, db, archive, policy, app.clock.clone()))
+}
+
 pub(crate) fn dimse(
     app: &App,
     config: &Config,
@@ -245,18 +257,7 @@ pub(crate) fn dimse(
     cancel: &CancellationToken,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), ServerError> {
-    let mut settings = mingying_dimse::Settings::new(config.title()?);
-    settings.accept_any_from_loopback = config.demo;
-    settings.private_storage_classes.clone_from(&config.images.private_storage_classes);
-    settings.max_associations = config.images.max_associations;
-    settings.zone = config.zone()?;
-    let dimse = mingying_dimse::Dimse::new(
-        settings,
-        app.db.clone(),
-        app.archive.clone(),
-        app.access.policy(),
-        app.clock.clone(),
-    );
+    let dimse = dimse_services(app, config)?;
     let dimse = match tls {
         Some(tls) => dimse.with_tls(tls),
         None => dimse,

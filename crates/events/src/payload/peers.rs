@@ -26,3 +26,15 @@ pub struct PeerRemoved {
 impl Payload for PeerRemoved {
     const TOPIC: &'static str = "peer.removed";
 }
+
+/// A modality or archive asked for a storage commitment (PS3.4 annex J), and is to be told what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitmentRequested {
+    pub aet: String,
+    pub transaction_uid: String,
+    pub objects: u32,
+}
+
+impl Payload for CommitmentRequested {
+    const TOPIC: &'static str = "commitment.requested";
+}
