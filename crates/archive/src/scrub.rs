@@ -171,7 +171,12 @@ impl Archive {
     /// Packs that rows point into and that are not there.
     async fn check_missing(&self, verified: &mut Verified) -> Result<(), ArchiveError> {
         // In this order: of a pack that is made meanwhile no row was told, one that is removed is in no row any more.
-        for pack in store::packs_in_use(self.db()).await? {
+        let in_use = store::packs_in_use(self.db()).await?;
+        if let Some(nodes) = self.nodes() {
+            // A store is registered before any row points into it.
+            nodes.look().await?;
+        }
+        for pack in in_use {
             if self.is_held_here(pack) && self.blobs().packs().iter().all(|there| there.id != pack) {
                 self.note_missing(pack, verified).await?;
             }

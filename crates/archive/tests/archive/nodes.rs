@@ -63,6 +63,13 @@ struct Site {
     bucket: Option<SimBucket>,
 }
 
+impl Drop for Site {
+    /// Each archive reaches the others through the network.
+    fn drop(&mut self) {
+        self.network.0.lock().unwrap().clear();
+    }
+}
+
 impl Site {
     fn new(db: Db, dir: &Path) -> Self {
         Self { db, clock: mingying_testkit::clock(), dir: dir.to_owned(), network: Network::default(), bucket: None }
@@ -278,7 +285,8 @@ async fn a_dead_nodes_store_is_taken_over_by_one_and_the_dead_writes_no_more() {
     assert_eq!(heir.bench.count(rows).await, 34);
     assert_eq!(heir.bench.count("SELECT CAST(SUM(instance_count) AS BIGINT) FROM studies").await, 34);
     for node in [heir, other, &again] {
-        assert!(node.bench.archive.verify().await.unwrap().intact());
+        let verified = node.bench.archive.verify().await.unwrap();
+        assert!(verified.intact(), "{}: {verified:?}", node.folder.display());
     }
 }
 
@@ -321,7 +329,8 @@ async fn what_the_index_lost_with_a_node_comes_back_when_it_is_taken_over() {
 async fn shared_packs_are_read_without_the_node_that_made_them() {
     let test = mingying_testkit::postgres().await;
     let bucket = SimBucket::new();
-    let site = Site { bucket: Some(bucket.clone()), ..Site::new(test.db.clone(), test.dir.path()) };
+    let mut site = Site::new(test.db.clone(), test.dir.path());
+    site.bucket = Some(bucket.clone());
     let (a, b) = (site.start("a", CALM).await, site.start("b", CALM).await);
     a.send(1, 20).await;
     b.send(2, 20).await;
