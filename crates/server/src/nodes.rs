@@ -80,7 +80,7 @@ fn hex(bytes: &[u8]) -> String {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    (digits.len() % 2 == 0).then(|| digits.chunks(2).map(byte).collect()).flatten()
+    digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(byte).collect()).flatten()
 }
 
 /// What nodes have in common. Its `Debug` shows nothing.
@@ -162,7 +162,7 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    pub fn new(nodes: Arc<Nodes>, data_dir: &Path) -> Result<Arc<dyn Neighbours>, ServerError> {
+    pub fn neighbours(nodes: Arc<Nodes>, data_dir: &Path) -> Result<Arc<dyn Neighbours>, ServerError> {
         let peers = Self { nodes, token: Shared::of(data_dir)?.token(), clients: Mutex::default() };
         Ok(Arc::new(Calls(Arc::new(peers))))
     }

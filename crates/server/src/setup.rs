@@ -114,7 +114,7 @@ impl Place {
             let dir = self.data_dir.join(name);
             let blobs = Blobs::open(&dir, Self::blob_settings(config)?)?;
             if nodes.claim(StoreKind::Originals, blobs.store(), &dir).await? {
-                blobs.connect(Peers::new(nodes.clone(), &self.data_dir)?);
+                blobs.connect(Peers::neighbours(nodes.clone(), &self.data_dir)?);
                 return Ok(blobs);
             }
             tracing::warn!(folder = %dir.display(), "another node has taken this store over");
@@ -175,7 +175,7 @@ impl Place {
         };
         settings.nodes = Some(nodes.clone());
         let archive = Archive::open(self.db.clone(), blobs, self.clock.clone(), settings).await?;
-        archive.connect(Peers::new(nodes.clone(), &self.data_dir)?);
+        archive.connect(Peers::neighbours(nodes.clone(), &self.data_dir)?);
         if let Err(error) = archive.take_over().await {
             tracing::warn!(%error, "what was taken over from other nodes is not served yet");
         }

@@ -114,7 +114,7 @@ impl Node {
         }
     }
 
-    async fn metric(&self, name: &str) -> f64 {
+    async fn metric(&self, name: &str) -> u64 {
         let text = self.client.get(format!("{}/metrics", self.url)).send().await.unwrap().text().await.unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
         line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
@@ -162,7 +162,7 @@ async fn a_killed_nodes_images_are_served_by_the_other() {
     let inside = format!("{}/internal/packs/{:016x}", a.url, 1);
     let asked = a.client.get(&inside).bearer_auth(&token).header("range", "bytes=0-9").send().await.unwrap();
     assert_eq!(asked.status(), StatusCode::UNAUTHORIZED);
-    until("packs are shared", async || a.metric("mingying_packs_unshared").await == 0.0).await;
+    until("packs are shared", async || a.metric("mingying_packs_unshared").await == 0).await;
 
     // The bucket is out of reach for a; then a dies, and its disk is not there for a while.
     line.set(Trouble::Refuses);
@@ -176,7 +176,7 @@ async fn a_killed_nodes_images_are_served_by_the_other() {
         assert_eq!(b.read(1, number).await, Err(StatusCode::SERVICE_UNAVAILABLE));
     }
     b.store(2, 2).await;
-    until("a is known to be dead", async || b.metric("mingying_nodes{state=\"dead\"}").await == 1.0).await;
+    until("a is known to be dead", async || b.metric("mingying_nodes{state=\"dead\"}").await == 1).await;
     assert_eq!(b.read(1, 30).await, Err(StatusCode::SERVICE_UNAVAILABLE), "try again, not: not found");
 
     // The disk is attached again: b takes over.
@@ -185,7 +185,7 @@ async fn a_killed_nodes_images_are_served_by_the_other() {
     for number in 1..=30 {
         assert!(b.has(1, number).await, "{number}");
     }
-    until("b shares what it took over", async || b.metric("mingying_packs_unshared").await == 0.0).await;
+    until("b shares what it took over", async || b.metric("mingying_packs_unshared").await == 0).await;
 
     // a comes back, with a store of its own.
     line.set(Trouble::None);
