@@ -145,7 +145,8 @@ async fn a_killed_nodes_images_are_served_by_the_other() {
     let token = token.split_whitespace().find(|word| word.starts_with("my_")).unwrap().to_owned();
     let mut a = Node::start(dir, "a", &token);
     // Another key is another installation.
-    let stranger = command(dir, "b").args(["serve", "--http", "127.0.0.1:0", "--dimse", "off", "--hl7", "off"]).output();
+    let stranger =
+        command(dir, "b").args(["serve", "--http", "127.0.0.1:0", "--dimse", "off", "--hl7", "off"]).output();
     let stranger = said(&stranger.unwrap());
     assert!(stranger.contains("secret.key"), "{stranger}");
     std::fs::copy(dir.join("a/secret.key"), dir.join("b/secret.key")).unwrap();
@@ -205,10 +206,8 @@ async fn a_killed_nodes_images_are_served_by_the_other() {
     let told = "SELECT CAST(SUM(CAST(CAST(payload AS JSON) ->> 'added' AS BIGINT)) AS BIGINT) FROM events \
          WHERE topic = 'instances.stored'";
     until("each image was told of", async || count(told).await == 33).await;
-    until("deliveries are done", async || {
-        count("SELECT COUNT(*) FROM deliveries WHERE state <> 'done'").await == 0
-    })
-    .await;
+    until("deliveries are done", async || count("SELECT COUNT(*) FROM deliveries WHERE state <> 'done'").await == 0)
+        .await;
     for table in ["SELECT COUNT(*) FROM damages", "SELECT COUNT(*) FROM quarantine"] {
         assert_eq!(count(table).await, 0, "{table}");
     }
