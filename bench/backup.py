@@ -43,7 +43,7 @@ def main():
     parser = lab.options(__doc__, studies=4, slices=500)
     parser.add_argument("--gigabytes", type=float, default=5)
     parser.add_argument("--associations", type=int, default=4)
-    parser.add_argument("--alone", type=float, default=15, help="seconds of storing without a backup")
+    parser.add_argument("--alone", type=float, default=10, help="seconds of storing without a backup")
     chosen = parser.parse_args()
     results = lab.Results("backup", chosen)
     slices = objects.Slices(lab.ct(chosen), 400)

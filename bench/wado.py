@@ -107,6 +107,8 @@ def wrk(server, asked, accept, connections, seconds, per_answer):
     images = int(count) * per_answer
     p99 = re.search(r"\s99%\s+([\d.]+)(us|ms|s)", text)
     failed = re.search(r"Non-2xx.*|Socket errors.*", text)
+    if failed:
+        lab.fault(server, failed[0])
     return {"img_s": round(images / float(wall), 1), "p99_ms": p99 and float(p99[1]) * {"us": 1e-3, "ms": 1, "s": 1e3}[p99[2]],
             "cpu_per_1000": round(meter.cpu / max(1, images) * 1000, 3), "peak_rss_mb": round(meter.peak / 1e6, 1),
             "err": failed and failed[0]}
@@ -157,11 +159,11 @@ def main():
     with contextlib.ExitStack() as stack:
         orthanc = stack.enter_context(lab.running(lab.Peer("orthanc-pg" if chosen.postgres else "orthanc-default")))
         orthanc.label = "orthanc"
-        lab.store(orthanc, data, 1 if chosen.postgres else 4)
+        lab.store(orthanc, data, 1 if chosen.postgres else min(4, len(studies)))
         mingying = lab.Mingying(chosen, {"images.sibling_after": 0} if chosen.form != "raw" else {"images.sibling_size": 0})
         mingying.start()
         stack.callback(lambda: mingying.stop())
-        lab.store(mingying, data, 4)
+        lab.store(mingying, data, min(4, len(studies)))
         files = data
         if chosen.form != "raw":
             waited = mingying.all_siblings(images)
