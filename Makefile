@@ -60,8 +60,8 @@ check: lint test ## Lint and test; what CI runs
 soak: test-deps build ## Long runs: kills under load, checked after each restart; fuzzing
 	scripts/soak
 
-bench: deps ## Side-by-side benchmarks with the peers (release build)
-	bench/run
+bench: deps ## Every benchmark beside the peers, one after the other (release build, hours)
+	bench/all
 
 fmt: web-deps ## Formats Rust and web sources
 	cargo fmt --all
