@@ -1,7 +1,8 @@
 //! DICOM network services: the listener that modalities, archives and workstations call, and the calls it makes.
 //!
 //! [`Dimse`] accepts associations and serves Verification, Storage, Query/Retrieve (find, move and get), Modality Worklist,
-//! Modality Performed Procedure Step and Storage Commitment. `peers` keeps the register of who may call and where images may be sent.
+//! Modality Performed Procedure Step and Storage Commitment. `peers` keeps the register of who may call and where
+//! images may be sent.
 //! `docs/dicom-conformance-statement.md` says the same in the standard's words.
 //!
 //! The way of an image: `ul::Link` hands P-DATA fragments from its read buffer to `archive::Receiving`, `session` asks
