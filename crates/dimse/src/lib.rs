@@ -37,7 +37,10 @@ mod worklist;
 pub use commitment::ReportCommitments;
 pub use error::DimseError;
 pub use listener::Dimse;
-pub use peers::{Echo, ManagePeers, NewPeer, Peer, PeerKind, ReadPeers, add_peer, echo_peer, list_peers, remove_peer};
+pub use peers::{
+    Echo, ManagePeers, NewPeer, Peer, PeerKind, PeerRules, PeerService, ReadPeers, add_peer, echo_peer, list_peers,
+    remove_peer,
+};
 
 use jiff::tz::TimeZone;
 use mingying_kernel::AeTitle;

@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) tally: Tally,
     refusals: Mutex<HashMap<(IpAddr, String, &'static str), tokio::time::Instant>>,
     associations: Arc<Semaphore>,
+    /// Open associations by calling title.
+    open_by_caller: Mutex<HashMap<String, u32>>,
     /// Images that are decoded for peers at the same time.
     pub(crate) codecs: Arc<Semaphore>,
 }
@@ -63,6 +65,7 @@ impl Dimse {
             tally: Tally::default(),
             refusals: Mutex::default(),
             associations,
+            open_by_caller: Mutex::default(),
             codecs: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))),
         };
         Self { shared: Arc::new(shared), tls: None }
@@ -174,6 +177,37 @@ impl Dimse {
     }
 }
 
+/// The place of an open association, among all and among those of its caller; given back when it ends.
+struct Slot {
+    shared: Arc<Shared>,
+    aet: String,
+    _free: OwnedSemaphorePermit,
+}
+
+impl Slot {
+    fn take(shared: &Arc<Shared>, caller: &Caller, free: OwnedSemaphorePermit) -> Option<Self> {
+        let mut open = shared.open_by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.get(&caller.aet).copied().unwrap_or_default();
+        if caller.rules.max_associations.is_some_and(|most| count >= most) {
+            return None;
+        }
+        open.insert(caller.aet.clone(), count + 1);
+        Some(Self { shared: shared.clone(), aet: caller.aet.clone(), _free: free })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut open = self.shared.open_by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.aet) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&self.aet);
+            }
+        }
+    }
+}
+
 impl Shared {
     async fn flush_tally(&self) {
         if let Err(error) = self.tally.flush(&self.db).await {
@@ -206,7 +240,7 @@ impl Shared {
         if !link.set_peer_max_pdu(rq.user.max_pdu) {
             return Err(LinkError::Fault(Fault::InvalidParameter));
         }
-        let (ac, contexts) = negotiate::answer(&rq, &self.settings);
+        let (ac, contexts) = negotiate::answer(&rq, &caller.rules, &self.settings);
         let window = negotiate::window(&rq.user);
         link.send_associate_ac(&ac).await?;
         tracing::debug!(aet = %caller.aet, from = %from.ip(), contexts = contexts.len(), "DICOM association open");
@@ -216,11 +250,7 @@ impl Shared {
         ended
     }
 
-    async fn decide(
-        self: &Arc<Self>,
-        rq: &AssociateRq,
-        from: SocketAddr,
-    ) -> Result<(Caller, tokio::sync::OwnedSemaphorePermit), Reject> {
+    async fn decide(self: &Arc<Self>, rq: &AssociateRq, from: SocketAddr) -> Result<(Caller, Slot), Reject> {
         negotiate::check_request(rq, &self.settings)?;
         let aet = AeTitle::parse(&rq.calling).map_err(|_| Reject::CallingAeNotRecognized)?;
         let peer = match store::find(&self.db, &aet).await {
@@ -234,13 +264,21 @@ impl Shared {
         if peer.is_none() && !(self.settings.accept_any_from_loopback && loopback) {
             return Err(Reject::CallingAeNotRecognized);
         }
-        let slot = self.associations.clone().try_acquire_owned().map_err(|_| Reject::LocalLimitExceeded)?;
-        Ok((self.caller(&aet, peer), slot))
+        let free = self.associations.clone().try_acquire_owned().map_err(|_| Reject::LocalLimitExceeded)?;
+        let caller = self.caller(&aet, peer);
+        let slot = Slot::take(self, &caller, free).ok_or(Reject::LocalLimitExceeded)?;
+        Ok((caller, slot))
     }
 
     fn caller(&self, aet: &AeTitle, peer: Option<Peer>) -> Caller {
         let ctx = self.device_ctx(aet.as_str(), peer.as_ref().and_then(|peer| peer.org));
-        Caller { aet: aet.to_string(), charset: session::charset_of(peer.as_ref()), registered: peer.is_some(), ctx }
+        Caller {
+            aet: aet.to_string(),
+            charset: session::charset_of(peer.as_ref()),
+            registered: peer.is_some(),
+            rules: peer.map(|peer| peer.rules).unwrap_or_default(),
+            ctx,
+        }
     }
 
     pub(crate) fn device_ctx(&self, aet: &str, org: Option<OrgId>) -> Ctx {

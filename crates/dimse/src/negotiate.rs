@@ -3,7 +3,7 @@
 use crate::dataset::Encoding;
 use crate::ul::uids as ul_uids;
 use crate::ul::{AssociateAc, AssociateRq, ContextOutcome, ContextResult, Extended, Reject, Role, UserInformation};
-use crate::{Settings, convert, uids};
+use crate::{PeerRules, PeerService, Settings, convert, uids};
 use mingying_archive::Matching;
 use std::collections::HashMap;
 
@@ -22,6 +22,21 @@ pub(crate) enum Service {
     Worklist,
     PerformedStep,
     Commitment,
+}
+
+impl Service {
+    /// What of the register it falls under; `None` for what everybody may.
+    fn in_register(self) -> Option<PeerService> {
+        Some(match self {
+            Self::Verification => return None,
+            Self::Storage => PeerService::Store,
+            Self::Find(_) => PeerService::Find,
+            Self::Move(_) | Self::Get(_) => PeerService::Retrieve,
+            Self::Worklist => PeerService::Worklist,
+            Self::PerformedStep => PeerService::Mpps,
+            Self::Commitment => PeerService::Commitment,
+        })
+    }
 }
 
 /// The information model of a query (PS3.4 C.6).
@@ -86,7 +101,7 @@ pub(crate) fn check_request(rq: &AssociateRq, settings: &Settings) -> Result<(),
 }
 
 /// The answer to a request, and the contexts that it opens by their ids.
-pub(crate) fn answer(rq: &AssociateRq, settings: &Settings) -> (AssociateAc, HashMap<u8, Context>) {
+pub(crate) fn answer(rq: &AssociateRq, rules: &PeerRules, settings: &Settings) -> (AssociateAc, HashMap<u8, Context>) {
     let mut accepted = HashMap::new();
     let contexts = rq
         .contexts
@@ -99,6 +114,12 @@ pub(crate) fn answer(rq: &AssociateRq, settings: &Settings) -> (AssociateAc, Has
             };
             let role = role(&rq.user, service, &proposed.abstract_syntax);
             let (caller_is_scu, caller_is_scp) = role.as_ref().map_or((true, false), |role| (role.scu, role.scp));
+            // Who may retrieve takes objects in contexts of storage, whether it may store or not.
+            let caller_is_scu = caller_is_scu && service.in_register().is_none_or(|of| rules.allows(of));
+            let caller_is_scp = caller_is_scp && rules.allows(PeerService::Retrieve);
+            if !caller_is_scu && !caller_is_scp {
+                return refused(ContextOutcome::Refused);
+            }
             let Some(syntax) = transfer_syntax(service, caller_is_scp, &proposed.transfer_syntaxes) else {
                 return refused(ContextOutcome::TransferSyntaxesNotSupported);
             };
@@ -120,7 +141,11 @@ pub(crate) fn answer(rq: &AssociateRq, settings: &Settings) -> (AssociateAc, Has
         // Answered only where it was asked for (PS3.7 D.3.3.3.2), like all that follows.
         operations: rq.user.operations.map(|_| (window(&rq.user), 1)),
         roles: (rq.user.roles.iter())
-            .filter_map(|proposed| role(&rq.user, service(&proposed.sop_class)?, &proposed.sop_class))
+            .filter_map(|proposed| {
+                let context = accepted.values().find(|c| c.abstract_syntax == proposed.sop_class)?;
+                let (scu, scp) = (context.caller_is_scu, context.caller_is_scp);
+                Some(Role { sop_class: proposed.sop_class.clone(), scu, scp })
+            })
             .collect(),
         extended: (rq.user.extended.iter())
             .filter_map(|offered| extended(service(&offered.sop_class)?, offered))

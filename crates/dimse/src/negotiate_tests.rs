@@ -50,7 +50,7 @@ fn titles_and_versions_are_checked() {
 fn storage_takes_what_is_proposed_first() {
     let rq =
         request(&[(CT, &[JPEG_LS, uids::EXPLICIT_LITTLE]), (CT, &[uids::IMPLICIT_LITTLE, JPEG_LS]), (CT, &["9.9.9"])]);
-    let (AssociateAc { contexts: results, .. }, accepted) = answer(&rq, &settings());
+    let (AssociateAc { contexts: results, .. }, accepted) = answer(&rq, &PeerRules::default(), &settings());
     let syntaxes: Vec<&str> = results.iter().map(|r| r.transfer_syntax.as_str()).collect();
     assert_eq!(syntaxes, [JPEG_LS, uids::IMPLICIT_LITTLE, "9.9.9"]);
     assert!(results.iter().all(|r| r.outcome == ContextOutcome::Accepted));
@@ -64,7 +64,7 @@ fn messages_need_little_endian() {
         (uids::WORKLIST_FIND, &[BIG]),
         (uids::PERFORMED_STEP, &[uids::IMPLICIT_LITTLE]),
     ]);
-    let (AssociateAc { contexts: results, .. }, accepted) = answer(&rq, &settings());
+    let (AssociateAc { contexts: results, .. }, accepted) = answer(&rq, &PeerRules::default(), &settings());
     assert_eq!(results[0].transfer_syntax, uids::EXPLICIT_LITTLE);
     assert_eq!(results[1].outcome, ContextOutcome::TransferSyntaxesNotSupported);
     assert_eq!(accepted.get(&5).map(|c| c.service), Some(Service::PerformedStep));
@@ -106,7 +106,7 @@ fn roles_are_granted_where_objects_can_be_sent() {
     ]);
     let role = |class: &str, scu, scp| Role { sop_class: class.to_owned(), scu, scp };
     rq.user.roles = vec![role(CT, false, true), role(uids::STUDY_ROOT_FIND, true, true), role("9.9", true, true)];
-    let (ac, accepted) = answer(&rq, &settings());
+    let (ac, accepted) = answer(&rq, &PeerRules::default(), &settings());
     assert_eq!(ac.user.roles, [role(CT, false, true), role(uids::STUDY_ROOT_FIND, true, false)]);
     let of =
         |id: u8| accepted.get(&id).map(|c| (c.transfer_syntax.as_str(), c.caller_is_scu, c.caller_is_scp)).unwrap();
@@ -126,13 +126,35 @@ fn extended_negotiation_is_answered_byte_by_byte() {
         offer(CT, &[1]),
         offer("9.9", &[1]),
     ];
-    let (ac, contexts) = answer(&rq, &settings());
+    let (ac, contexts) = answer(&rq, &PeerRules::default(), &settings());
     let granted = [offer(uids::STUDY_ROOT_GET, &[1, 0, 0]), offer(uids::STUDY_ROOT_FIND, &[0, 1, 1, 0, 0])];
     assert_eq!(ac.user.extended, granted);
     let matching = |id: u8| contexts.get(&id).map(|context| context.matching);
     assert_eq!(matching(3), Some(Matching { combined_date_time: true, fuzzy_names: true }));
     assert_eq!(matching(1), Some(Matching::default()));
     rq.user.extended = vec![offer(uids::STUDY_ROOT_FIND, &[1])];
-    let (_, contexts) = answer(&rq, &settings());
+    let (_, contexts) = answer(&rq, &PeerRules::default(), &settings());
     assert_eq!(contexts.get(&3).map(|context| context.matching), Some(Matching::default()));
+}
+
+#[test]
+fn what_the_register_does_not_allow_is_refused() {
+    let plain: &[&str] = &[uids::EXPLICIT_LITTLE];
+    let classes = [uids::VERIFICATION, CT, uids::STUDY_ROOT_FIND, uids::STUDY_ROOT_GET, uids::WORKLIST_FIND];
+    let mut rq = request(&classes.map(|class| (class, plain)));
+    let open = |rq: &AssociateRq, services: &str| {
+        let (ac, accepted) = answer(rq, &PeerRules::parse(services, None).unwrap(), &settings());
+        assert!(ac.contexts.iter().all(|c| (c.outcome == ContextOutcome::Accepted) == accepted.contains_key(&c.id)));
+        let mut ids: Vec<u8> = accepted.keys().copied().collect();
+        ids.sort_unstable();
+        (ids, accepted.get(&3).map(|context| (context.caller_is_scu, context.caller_is_scp)))
+    };
+    assert_eq!(open(&rq, "").0, [1, 3, 5, 7, 9]);
+    assert_eq!(open(&rq, "store,worklist"), (vec![1, 3, 9], Some((true, false))));
+    assert_eq!(open(&rq, "find retrieve"), (vec![1, 5, 7], None), "it may not store");
+    rq.user.roles = vec![Role { sop_class: CT.to_owned(), scu: true, scp: true }];
+    assert_eq!(open(&rq, "retrieve"), (vec![1, 3, 7], Some((false, true))), "but take what it retrieves");
+    assert_eq!(open(&rq, "store"), (vec![1, 3], Some((true, false))));
+    assert!(PeerRules::parse("storage", None).is_err());
+    assert!(PeerRules::parse("", Some(0)).is_err());
 }

@@ -7,6 +7,7 @@ use mingying_dicom::Charset;
 use mingying_events::About;
 use mingying_events::payload::peers::{PeerAdded, PeerRemoved};
 use mingying_kernel::{Action, AeTitle, Ctx, OrgId, Permit, Timestamp};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 mingying_kernel::action! {
@@ -47,6 +48,67 @@ impl PeerKind {
     }
 }
 
+/// A service that the register may allow a peer. Verification is everybody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PeerService {
+    Store,
+    Find,
+    /// C-MOVE and C-GET.
+    Retrieve,
+    Worklist,
+    Mpps,
+    Commitment,
+}
+
+impl PeerService {
+    pub const ALL: [Self; 6] = [Self::Store, Self::Find, Self::Retrieve, Self::Worklist, Self::Mpps, Self::Commitment];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Find => "find",
+            Self::Retrieve => "retrieve",
+            Self::Worklist => "worklist",
+            Self::Mpps => "mpps",
+            Self::Commitment => "commitment",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.as_str() == text)
+    }
+}
+
+/// What a peer may do here.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PeerRules {
+    /// Empty: all.
+    pub services: BTreeSet<PeerService>,
+    /// Open associations that it has at a time; `None`: as many as there are.
+    pub max_associations: Option<u32>,
+}
+
+impl PeerRules {
+    /// `services` as words, parted by commas or blanks; none stands for all.
+    pub fn parse(services: &str, max_associations: Option<u32>) -> Result<Self, DimseError> {
+        let words = services.split([',', ' ']).filter(|word| !word.is_empty());
+        let services = words.map(PeerService::parse).collect::<Option<_>>().ok_or(DimseError::Invalid("services"))?;
+        if max_associations == Some(0) {
+            return Err(DimseError::Invalid("max_associations"));
+        }
+        Ok(Self { services, max_associations })
+    }
+
+    pub fn allows(&self, service: PeerService) -> bool {
+        self.services.is_empty() || self.services.contains(&service)
+    }
+
+    /// The allowed services in words, parted by blanks; empty for all.
+    pub fn words(&self) -> String {
+        self.services.iter().map(|service| service.as_str()).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// A peer to be added; made by `NewPeer::parse`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPeer {
@@ -55,9 +117,17 @@ pub struct NewPeer {
     pub(crate) port: u16,
     pub(crate) kind: PeerKind,
     pub(crate) charset: String,
+    pub(crate) rules: PeerRules,
 }
 
 impl NewPeer {
+    /// With rules of its own; without them everything is allowed.
+    #[must_use]
+    pub fn with_rules(mut self, rules: PeerRules) -> Self {
+        self.rules = rules;
+        self
+    }
+
     /// `host` is a name or an address; `port` is not 0; `charset` is a value of Specific Character Set, empty for
     /// ISO_IR 192.
     pub fn parse(aet: &str, host: &str, port: u16, kind: PeerKind, charset: &str) -> Result<Self, DimseError> {
@@ -74,7 +144,7 @@ impl NewPeer {
         if !charset.is_empty() && !Charset::parse(charset).is_declared() {
             return Err(DimseError::Invalid("charset"));
         }
-        Ok(Self { aet, host: host.to_owned(), port, kind, charset: charset.to_owned() })
+        Ok(Self { aet, host: host.to_owned(), port, kind, charset: charset.to_owned(), rules: PeerRules::default() })
     }
 }
 
@@ -87,6 +157,7 @@ pub struct Peer {
     pub kind: PeerKind,
     /// Empty for ISO_IR 192.
     pub charset: String,
+    pub rules: PeerRules,
     /// What the peer sees when it queries; `None` is every organization.
     pub org: Option<OrgId>,
     pub created_at: Timestamp,

@@ -4,7 +4,7 @@ use crate::command::{Command, Response, field};
 use crate::dataset::{DataSet, Encoding};
 use crate::listener::Shared;
 use crate::negotiate::{Context, Service};
-use crate::peers::Peer;
+use crate::peers::{Peer, PeerRules};
 use crate::storage::Stored;
 use crate::ul::{Event, Fault, Link, LinkError};
 use crate::{status, storage};
@@ -31,6 +31,7 @@ pub(crate) struct Caller {
     pub(crate) charset: Charset,
     /// Whether it stands in the register, or came from loopback.
     pub(crate) registered: bool,
+    pub(crate) rules: PeerRules,
     pub(crate) ctx: Ctx,
 }
 

@@ -1,11 +1,11 @@
 //! The peers table: the only SQL of this crate.
 
-use crate::peers::{Echo, NewPeer, Peer, PeerKind};
+use crate::peers::{Echo, NewPeer, Peer, PeerKind, PeerRules};
 use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, params};
 use mingying_kernel::{AeTitle, OrgId, Timestamp};
 
-const COLUMNS: &str = "aet, host, port, kind, charset, org_id, created_at, received, last_seen_at, echo_at, echo_ok, \
-                       echo_ms, echo_error";
+const COLUMNS: &str = "aet, host, port, kind, charset, services, max_associations, org_id, created_at, received, \
+                       last_seen_at, echo_at, echo_ok, echo_ms, echo_error";
 
 fn peer(row: &Row) -> Result<Peer, DbError> {
     let echo = match row.get::<Option<Timestamp>>("echo_at")? {
@@ -23,6 +23,12 @@ fn peer(row: &Row) -> Result<Peer, DbError> {
         port: row.get("port")?,
         kind: PeerKind::parse(&row.get::<String>("kind")?),
         charset: row.get("charset")?,
+        // Words of a later version would open what they are to close: an unknown rule is a fault.
+        rules: PeerRules::parse(
+            &row.get::<String>("services")?,
+            row.get::<Option<i64>>("max_associations")?.and_then(|most| u32::try_from(most).ok()),
+        )
+        .map_err(|_| DbError::Column("services".to_owned()))?,
         org: row.get("org_id")?,
         created_at: row.get("created_at")?,
         received: row.get("received")?,
@@ -45,9 +51,19 @@ pub(crate) async fn find(db: &Db, aet: &AeTitle) -> Result<Option<Peer>, DbError
 pub(crate) async fn insert(tx: &mut Tx, new: &NewPeer, org: Option<OrgId>, at: Timestamp) -> Result<bool, DbError> {
     let rows = tx
         .execute(
-            "INSERT INTO peers (aet, host, port, kind, charset, org_id, created_at, received) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (aet) DO NOTHING",
-            params![&new.aet, &new.host, new.port, new.kind.as_str(), &new.charset, org, at],
+            "INSERT INTO peers (aet, host, port, kind, charset, services, max_associations, org_id, created_at, received) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) ON CONFLICT (aet) DO NOTHING",
+            params![
+                &new.aet,
+                &new.host,
+                new.port,
+                new.kind.as_str(),
+                &new.charset,
+                new.rules.words(),
+                new.rules.max_associations.map(i64::from),
+                org,
+                at
+            ],
         )
         .await?;
     Ok(rows == 1)

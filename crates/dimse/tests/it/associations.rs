@@ -165,3 +165,30 @@ async fn the_register_keeps_its_rules() {
     assert!(matches!(remove_peer(&station.db, &permit, "NOBODY").await, Err(DimseError::PeerNotFound)));
     assert!(station.ctx(Role::Radiologist).permit::<mingying_dimse::ManagePeers>().is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_may_what_the_register_allows() {
+    let station = Station::start().await;
+    let rules = mingying_dimse::PeerRules::parse("worklist", Some(1)).unwrap();
+    let raw = NewPeer::parse("RAW", "127.0.0.1", 104, PeerKind::Modality, "").unwrap().with_rules(rules);
+    add_peer(&station.db, &station.may_manage(), raw).await.unwrap();
+    let kept = mingying_dimse::list_peers(&station.db, &station.ctx(Role::Engineer).permit().unwrap()).await.unwrap();
+    assert_eq!((kept[0].rules.words().as_str(), kept[0].rules.max_associations), ("worklist", Some(1)));
+    let classes = ["1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.31"];
+    let open = async || {
+        let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", station.port)).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut socket, &crate::hostile::request("MINGYING", &classes)).await.unwrap();
+        let answer = crate::hostile::read_pdu(&mut socket).await.unwrap();
+        (socket, answer)
+    };
+    let (socket, answer) = open().await;
+    let outcomes: Vec<u8> =
+        answer.windows(8).filter(|w| w[0] == 0x21 && w[1] == 0 && w[5] == 0 && w[7] == 0).map(|w| w[6]).collect();
+    assert_eq!(outcomes, [0, 2, 0], "neither query nor retrieval");
+    assert_eq!(open().await.1[0], 0x03, "one association at a time");
+    drop(socket);
+    while station.dimse.open_associations() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(open().await.1[0], 0x02);
+}

@@ -3,7 +3,7 @@
 use super::PlaceArgs;
 use crate::ServerError;
 use clap::Subcommand;
-use mingying_dimse::{DimseError, ManagePeers, NewPeer, PeerKind, ReadPeers};
+use mingying_dimse::{DimseError, ManagePeers, NewPeer, PeerKind, PeerRules, ReadPeers};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,6 +24,12 @@ pub(super) enum PeerCommand {
         /// Specific Character Set of what is sent to it: "ISO_IR 192", GB18030
         #[arg(long, default_value = "ISO_IR 192")]
         charset: String,
+        /// What it may do here: store, find, retrieve, worklist, mpps, commitment, parted by commas; all when absent
+        #[arg(long, default_value = "")]
+        services: String,
+        /// Open associations at a time; as many as there are when absent
+        #[arg(long)]
+        max_associations: Option<u32>,
     },
     /// List peers
     List,
@@ -43,9 +49,10 @@ pub(super) async fn run(args: &PlaceArgs, command: PeerCommand) -> Result<ExitCo
     let manage = ctx.permit::<ManagePeers>()?;
     let mut code = ExitCode::SUCCESS;
     match command {
-        PeerCommand::Add { aet, host, port, kind, charset } => {
+        PeerCommand::Add { aet, host, port, kind, charset, services, max_associations } => {
+            let rules = PeerRules::parse(&services, max_associations).map_err(said)?;
             let new = NewPeer::parse(&aet, &host, port, PeerKind::parse(&kind), &charset).map_err(said)?;
-            let peer = mingying_dimse::add_peer(&place.db, &manage, new).await.map_err(said)?;
+            let peer = mingying_dimse::add_peer(&place.db, &manage, new.with_rules(rules)).await.map_err(said)?;
             println!("{} added", peer.aet);
         }
         PeerCommand::List => {
@@ -56,7 +63,12 @@ pub(super) async fn run(args: &PlaceArgs, command: PeerCommand) -> Result<ExitCo
                     Some(echo) => format!("echo failed: {}", echo.error.as_deref().unwrap_or("")),
                     None => "no echo yet".to_owned(),
                 };
-                println!("{:<16} {}:{} {} {echo}", peer.aet.as_str(), peer.host, peer.port, peer.kind.as_str());
+                let rules = match (peer.rules.words().as_str(), peer.rules.max_associations) {
+                    ("", None) => String::new(),
+                    (words, None) => format!("; {words}"),
+                    (words, Some(most)) => format!("; {words} ({most} associations)"),
+                };
+                println!("{:<16} {}:{} {} {echo}{rules}", peer.aet.as_str(), peer.host, peer.port, peer.kind.as_str());
             }
         }
         PeerCommand::Remove { aet } => {
