@@ -15,7 +15,7 @@ use dicom_object::InMemDicomObject;
 use mingying_blob::{BlobError, Blobs, Location};
 use mingying_dicom::{Limits, codec};
 use mingying_kernel::{Permit, Timestamp};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -154,6 +154,20 @@ impl Archive {
             Err(BlobError::Corrupt(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// `Unavailable` when some of these instances lie where they cannot be reached for the moment: for who must know
+    /// before an answer begins. Costs nothing where all of them lie on this machine's fast disk, else a look into each
+    /// pack.
+    pub async fn reachable(&self, instances: &[InstanceRef]) -> Result<(), ArchiveError> {
+        let mut seen = HashSet::new();
+        for instance in instances {
+            let pack = instance.location.pack;
+            if seen.insert(pack) && !self.blobs().is_near(pack) {
+                self.read(instance, 0, 1).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Where an instance lies now: its pack was compacted since its row was read.

@@ -68,6 +68,12 @@ impl Blobs {
         std::iter::once(&self.packs).chain(adopted.values()).cloned().collect()
     }
 
+    /// Whether a pack lies on the fast disk here, or nowhere.
+    pub fn is_near(&self, pack: u64) -> bool {
+        let packs = self.of(pack);
+        packs.far.is_none() && packs.home(pack).is_none_or(|home| home.tier == Tier::Fast)
+    }
+
     /// From now on packs of other stores are read from the nodes that hold them. Once; on a Tokio runtime.
     pub fn connect(&self, neighbours: Arc<dyn Neighbours>) {
         if let Some(objects) = &self.packs.objects {

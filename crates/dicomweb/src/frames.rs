@@ -189,7 +189,10 @@ async fn send(
     }
     let first = match kept {
         Some(frame) => Pixels::Made(frame),
-        None => Pixels::of(web, &instance, index, form.coded.as_deref()).await?,
+        None => {
+            web.archive.reachable(std::slice::from_ref(&instance)).await?;
+            Pixels::of(web, &instance, index, form.coded.as_deref()).await?
+        }
     };
     let mut response = if form.multipart {
         several(web, instance, first, rest, &form)
@@ -297,6 +300,7 @@ async fn pixel_data(
     if !instance.has_pixels {
         return Err(Problem::not_found());
     }
+    web.archive.reachable(std::slice::from_ref(&instance)).await?;
     let native = media::is_native_le(&instance.transfer_syntax) && instance.pixel_len >= 0;
     if native && instance.transfer_syntax != media::DEFLATED_LE {
         let octets =

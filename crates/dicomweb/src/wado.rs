@@ -153,6 +153,7 @@ pub(crate) async fn retrieve(
     if not_modified(&headers, &etag) {
         return Ok(unchanged(&etag));
     }
+    web.archive.reachable(&found).await?;
     let mut response = if form.multipart {
         multipart(&web, found, form.transfer_syntax.clone()).await?
     } else {

@@ -107,6 +107,7 @@ async fn read_pixels(
     ApiQuery(query): ApiQuery<PixelQuery>,
 ) -> ApiResult<Response> {
     let images = Arc::new(images(&app, &permit, &study_uid, &series_uid).await?);
+    app.archive.reachable(&images).await?;
     // The number of the first frame of each instance.
     let mut firsts = Vec::with_capacity(images.len());
     let (mut count, mut largest) = (0usize, 1u64);
