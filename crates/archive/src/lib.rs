@@ -58,7 +58,7 @@ pub use model::{
     Damaged, Deletion, DeletionFilter, DeletionState, FileMeta, Ingested, InstanceRef, InstanceRow, Origin, Owner,
     Page, Quarantined, Reason, SeriesRow, SiblingStats, Stats, StudyRow, Verified,
 };
-pub use nodes::{Holder, Kind as StoreKind, Lease, Myself, Node, NodeState, Nodes};
+pub use nodes::{Holder, Kind as StoreKind, Lease, Myself, Node, NodeState, Nodes, silent_nodes};
 pub use packed::{Packed, gzip};
 pub use query::{Level, Matching, Query};
 pub use read::ReadStats;

@@ -533,5 +533,21 @@ impl Archive {
     }
 }
 
+/// Names of the nodes on a database, and whether each holds images and shows no life; for the installation's own check,
+/// without an open archive.
+pub async fn silent_nodes(db: &Db, now: Timestamp) -> Result<Vec<(String, bool)>, ArchiveError> {
+    let (nodes, stores) = (store::nodes(db).await?, store::stores(db).await?);
+    let lease = Lease::default();
+    let several = db.engine() != Engine::Sqlite && nodes.len() > 1;
+    Ok(nodes
+        .into_iter()
+        .map(|node| {
+            let holds = stores.iter().any(|row| row.kind == Kind::Originals && row.node_id == node.id);
+            let wait = if node.stopped { lease.stopped } else { lease.dead + lease.beat };
+            (node.name, several && holds && now.since(node.seen_at) > wait)
+        })
+        .collect())
+}
+
 /// Where several nodes share an object store and nothing else is configured.
 const SHARE_AFTER: Duration = Duration::from_mins(1);

@@ -117,7 +117,7 @@ impl Site {
             }
             blobs.connect(Arc::new(Reach { network: self.network.clone(), nodes: nodes.clone() }));
             let store = blobs.store();
-            let tiering = Tiering { rate: 0, share_after: Some(Duration::from_secs(60)), ..Tiering::default() };
+            let tiering = Tiering { rate: 0, share_after: Some(Duration::from_mins(1)), ..Tiering::default() };
             let settings = Settings { nodes: Some(nodes.clone()), tiering, ..Settings::new(org()) };
             let bench = open_with(self.db.clone(), blobs, self.clock.clone(), settings).await.unwrap();
             self.network.0.lock().unwrap().insert(store, bench.archive.clone());

@@ -56,6 +56,7 @@ pub(super) async fn doctor(args: &PlaceArgs) -> Result<ExitCode, ServerError> {
         Ok((_, place)) => {
             database(&mut findings, &place).await;
             images(&mut findings, &config, &place).await;
+            nodes(&mut findings, &place).await;
             backup(&mut findings, &config, &place);
             peers(&mut findings, &config, &place).await;
             place.db.close().await;
@@ -280,6 +281,26 @@ async fn images(findings: &mut Findings, config: &Config, place: &Place) {
     }
     for replica in config.images.replicas.iter().filter(|replica| !replica.is_dir()) {
         findings.note("replica", &format!("{} is not there", replica.display()));
+    }
+}
+
+/// Whether images wait for a node that is not there.
+async fn nodes(findings: &mut Findings, place: &Place) {
+    match mingying_archive::silent_nodes(&place.db, place.clock.now()).await {
+        Ok(nodes) => {
+            for (name, silent) in &nodes {
+                if *silent {
+                    findings.bad(
+                        "node",
+                        &format!("{name} shows no life and holds images"),
+                        "start it, or make its data folder reachable for another node: see docs/operations.md, nodes",
+                    );
+                } else if nodes.len() > 1 {
+                    findings.good("node", name);
+                }
+            }
+        }
+        Err(error) => findings.bad("nodes", &error.to_string(), "run `mingying migrate`"),
     }
 }
 
