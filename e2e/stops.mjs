@@ -29,6 +29,15 @@ async function pictures({ page, phone, language }) {
 
 const reading = (state, fits) => async (tools) => `/reading/${(await orderIn(tools, state, fits)).id}`;
 
+/** The report is open for writing. */
+async function writing({ page, phone, language }) {
+  if (phone) await page.getByText(words[language].report, { exact: true }).first().click(say);
+  const start = button(page, words[language].start);
+  await start.or(page.locator("textarea")).first().waitFor(say);
+  if (await start.count()) await start.first().click();
+  await page.locator("textarea").first().waitFor(say);
+}
+
 /** A link for the patient of a signed report: made once, opened by each phone. */
 async function share(tools) {
   const order = await orderIn(tools, "audited", withImages);
@@ -174,15 +183,33 @@ export const stops = [
   { name: "room-new", role: "radiologist", path: reading("completed", withImages), act: pictures },
   {
     name: "room-draft", role: "radiologist", path: reading("completed", withImages),
+    act: async (tools) => { await writing(tools); if (!tools.phone) await tools.page.waitForTimeout(2500); },
+  },
+  {
+    name: "room-phrases", role: "radiologist", path: reading("completed", withImages),
     act: async (tools) => {
-      const { page, phone, language } = tools;
-      if (phone) await page.getByText(words[language].report, { exact: true }).first().click(say);
-      const start = button(page, words[language].start);
-      await start.or(page.locator("textarea")).first().waitFor(say);
-      if (await start.count()) await start.first().click();
-      await page.locator("textarea").first().waitFor(say);
-      if (!phone) await page.waitForTimeout(2500);
+      await writing(tools);
+      await tools.page.keyboard.press("Alt+p");
+      await tools.page.getByRole("option").first().waitFor(say);
+      await tools.page.keyboard.type("fj");
+      await tools.page.waitForTimeout(400);
     },
+  },
+  {
+    name: "room-phrase-called", role: "radiologist", path: reading("completed", withImages),
+    act: async (tools) => {
+      await writing(tools);
+      await tools.page.locator("textarea").first().press("Control+End");
+      await tools.page.keyboard.type(";fj");
+      await tools.page.getByRole("option").first().waitFor(say);
+    },
+  },
+  { name: "phrases", role: "radiologist", path: "/phrases" },
+  { name: "phrases-shared", role: "senior", path: "/phrases", act: async ({ page }) => { await page.getByRole("radio").nth(1).click(say); await page.waitForTimeout(400); } },
+  { name: "phrases-none", role: "trainee", path: "/phrases" },
+  {
+    name: "phrase-form", role: "senior", path: "/phrases",
+    act: async ({ page }) => { await page.getByRole("radio").nth(1).click(say); await page.locator("tbody tr").first().click(say); await page.getByRole("dialog").waitFor(say); await page.waitForTimeout(400); },
   },
   { name: "room-audit", role: "senior", path: reading("reported"), act: async (tools) => { if (tools.phone) await tools.page.getByText(words[tools.language].report, { exact: true }).first().click(say); else await pictures(tools); } },
   { name: "room-case", role: "senior", path: reading("reported"), size: "phone", act: async ({ page, language }) => page.getByText(words[language].case, { exact: true }).first().click(say) },

@@ -73,6 +73,8 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("report.initial", &[Radiologist, Senior, Expert]),
     ("report.audit", &[Senior, Expert]),
     ("template.edit", &[Radiologist, Senior, Expert, Head]),
+    // Everybody who writes keeps own phrases; the shared ones are changed by who may edit templates.
+    ("phrase.use", &[Trainee, Radiologist, Senior, Expert, Head]),
     ("share.create", &[Registrar, Radiologist, Senior, Clinician, Head]),
     // The security officer can end any sharing without seeing what is shared.
     ("share.revoke", &[Registrar, Radiologist, Senior, Clinician, Head, Security]),

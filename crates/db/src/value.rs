@@ -3,7 +3,7 @@
 use crate::DbError;
 use mingying_kernel::{
     AccessionNumber, AeTitle, AppointmentId, CampusId, DepartmentId, DeviceId, DicomUid, EventId, JobId, MessageId,
-    OrderId, OrgId, PatientId, QueueEntryId, ReportId, RoomId, SessionId, ShareId, SpsId, Timestamp, UserId,
+    OrderId, OrgId, PatientId, PhraseId, QueueEntryId, ReportId, RoomId, SessionId, ShareId, SpsId, Timestamp, UserId,
 };
 use std::sync::Arc;
 
@@ -175,6 +175,7 @@ by_from_str!(
     AppointmentId,
     SpsId,
     QueueEntryId,
+    PhraseId,
     ReportId,
     ShareId,
     EventId,
@@ -195,6 +196,7 @@ text_ids!(
     AppointmentId,
     SpsId,
     QueueEntryId,
+    PhraseId,
     ReportId,
     ShareId,
     EventId,

@@ -63,7 +63,7 @@ ids! {
     PatientId, OrderId, AppointmentId,
     /// A scheduled procedure step: what the modality sees as one worklist item.
     SpsId,
-    QueueEntryId, ReportId, ShareId, EventId, JobId, MessageId,
+    QueueEntryId, ReportId, PhraseId, ShareId, EventId, JobId, MessageId,
 }
 
 /// A DICOM UID (PS3.5 section 9): digits and dots, at most 64 characters, no component with a leading zero.

@@ -17,6 +17,6 @@ pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 pub use error::{Coded, ErrorKind};
 pub use id::{
     AccessionNumber, AeTitle, AppointmentId, CampusId, DepartmentId, DeviceId, DicomUid, EventId, InvalidValue, JobId,
-    MessageId, OrderId, OrgId, PatientId, PatientIdentifier, QueueEntryId, ReportId, RoomId, SessionId, ShareId, SpsId,
-    UserId,
+    MessageId, OrderId, OrgId, PatientId, PatientIdentifier, PhraseId, QueueEntryId, ReportId, RoomId, SessionId,
+    ShareId, SpsId, UserId,
 };

@@ -30,6 +30,19 @@ pub enum ReportError {
     /// A version does not have the hash that its content must have.
     #[error("version {n} was changed after it was issued")]
     ChainBroken { n: u32 },
+    #[error("phrase not found")]
+    PhraseNotFound,
+    /// Somebody changed the phrase meanwhile; `version` is what it is now.
+    #[error("phrase changed meanwhile")]
+    PhraseStale { version: i64 },
+    /// Another phrase of the same shelf answers to this code.
+    #[error("the code belongs to another phrase")]
+    CodeTaken,
+    /// The shelf holds as many phrases as it may.
+    #[error("no more than {max} phrases")]
+    ShelfFull { max: usize },
+    #[error(transparent)]
+    Denied(#[from] mingying_kernel::Denied),
     #[error("encapsulated PDF: {0}")]
     Encapsulate(&'static str),
     #[error(transparent)]
@@ -49,7 +62,9 @@ impl From<mingying_patients::PatientError> for ReportError {
 impl Coded for ReportError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound => ErrorKind::NotFound,
+            Self::NotFound | Self::PhraseNotFound => ErrorKind::NotFound,
+            Self::PhraseStale { .. } | Self::CodeTaken | Self::ShelfFull { .. } => ErrorKind::Conflict,
+            Self::Denied(error) => error.kind(),
             Self::Stale { .. } | Self::Stage { .. } | Self::NotReady | Self::OwnReport => ErrorKind::Conflict,
             Self::NotAllowed => ErrorKind::Forbidden,
             Self::Checks(checks) if checks.iter().any(Check::is_blocking) => ErrorKind::Invalid,
@@ -73,6 +88,11 @@ impl Coded for ReportError {
             Self::Checks(_) => "report.checks",
             Self::Invalid { .. } => "report.invalid",
             Self::ChainBroken { .. } => "report.chain",
+            Self::PhraseNotFound => "phrase.not_found",
+            Self::PhraseStale { .. } => "phrase.stale",
+            Self::CodeTaken => "phrase.code_taken",
+            Self::ShelfFull { .. } => "phrase.full",
+            Self::Denied(error) => error.code(),
             Self::Encapsulate(_) => "report.encapsulate",
             Self::Order(error) => error.code(),
             Self::Reading(error) => error.code(),
@@ -92,6 +112,9 @@ impl Coded for ReportError {
             }
             Self::Invalid { field } => vec![("field", (*field).to_owned())],
             Self::ChainBroken { n } => vec![("version", n.to_string())],
+            Self::PhraseStale { version } => vec![("version", version.to_string())],
+            Self::ShelfFull { max } => vec![("max", max.to_string())],
+            Self::Denied(error) => error.params(),
             Self::Order(error) => error.params(),
             Self::Reading(error) => error.params(),
             _ => Vec::new(),

@@ -9,8 +9,11 @@ mod diff;
 mod encapsulate;
 mod error;
 mod model;
+mod phrase;
 mod read;
+mod spelling;
 mod store;
+mod store_phrases;
 mod subscriber;
 mod template;
 mod version;
@@ -24,6 +27,10 @@ pub use error::ReportError;
 pub use model::{
     AnyReport, Author, Core, Editable, Final, Initial, Link, New, Rejected, Report, SECTION_MAX, Signing, Stage,
     StageType, Text, Trainee,
+};
+pub use phrase::{
+    Imported, NewPhrase, PHRASES_MAX, Phrase, Section, add_phrase, arrange_phrases, delete_phrase, edit_phrase,
+    import_phrases, phrases, restore_phrase,
 };
 pub use read::{Heading, View, difference, headings, load, of_order, verify_chain};
 pub use subscriber::{RenderReport, StoreReports};
@@ -40,6 +47,8 @@ mingying_kernel::action! {
     IssueInitial = "report.initial",
     /// Audits, signs, sends back.
     AuditReport = "report.audit",
-    /// Changes report templates.
+    /// Sees phrases and keeps own ones.
+    UsePhrases = "phrase.use",
+    /// Changes report templates and the department's phrases.
     EditTemplate = "template.edit",
 }

@@ -498,3 +498,5 @@ on_both! {
         assert!(site.topics(order.id).await.contains(&"report.archived".to_owned()));
     }
 }
+
+mod phrases;

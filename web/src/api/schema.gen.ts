@@ -781,6 +781,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/phrases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's phrases and the department's, in their order. */
+        get: operations["list_phrases"];
+        put?: never;
+        /** Adds a phrase at the end. 409 `phrase.code_taken`, `phrase.full`. */
+        post: operations["add_phrase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/phrases/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes over phrases, all or none. One with a known code, or without a code with known category and name, is replaced. */
+        post: operations["import_phrases"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/phrases/order": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts phrases in order. */
+        post: operations["arrange_phrases"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/phrases/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes a phrase. 409 `phrase.stale`, `phrase.code_taken`. */
+        put: operations["edit_phrase"];
+        post?: never;
+        /** Deletes a phrase; it can be brought back. */
+        delete: operations["delete_phrase"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/phrases/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Brings a deleted phrase back. 409 `phrase.code_taken` when another has its code now. */
+        post: operations["restore_phrase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/quarantine": {
         parameters: {
             query?: never;
@@ -1528,6 +1615,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AddPhrase: {
+            phrase: components["schemas"]["PhraseContent"];
+            /** @description For the department, which needs `template.edit`; else for the caller. */
+            shared: boolean;
+        };
         Appointment: {
             accession: string;
             device_id: string;
@@ -1547,6 +1639,12 @@ export interface components {
         };
         AppointmentReason: {
             reason: string;
+        };
+        ArrangePhrases: {
+            /** @description Come first, in this order; the others keep theirs. */
+            ids: string[];
+            /** @description The department's phrases; else the caller's. */
+            shared: boolean;
         };
         Arrive: {
             device_id?: string | null;
@@ -1843,11 +1941,34 @@ export interface components {
             ms: number;
             ok: boolean;
         };
+        EditPhrase: {
+            phrase: components["schemas"]["PhraseContent"];
+            /**
+             * Format: int64
+             * @description The version that the writer saw.
+             */
+            version: number;
+        };
         ExamReason: {
             reason: string;
         };
         FactorCode: {
             code: string;
+        };
+        ImportPhrases: {
+            /** @description At most 2,000. */
+            phrases: components["schemas"]["PhraseContent"][];
+            /** @description For the department, which needs `template.edit`; else for the caller. */
+            shared: boolean;
+        };
+        /** @description What an import did. */
+        ImportedPhrases: {
+            /** Format: int32 */
+            added: number;
+            /** Format: int32 */
+            changed: number;
+            /** Format: int32 */
+            same: number;
         };
         LinkRequest: {
             order_id: string;
@@ -2489,6 +2610,46 @@ export interface components {
             station_aet: string;
             study_uid?: string | null;
             uid: string;
+        };
+        /** @description A phrase and who changed it last. */
+        Phrase: {
+            /** @description Empty fits every body part. */
+            body_part: string;
+            category: string;
+            /** @description What one types to get it; may be empty. */
+            code: string;
+            deleted_at?: string | null;
+            id: string;
+            /** @description Empty fits every modality. */
+            modality: string;
+            name: string;
+            /** @description `findings`, `impression`, `advice`; empty goes where the cursor is. */
+            section: string;
+            /** @description The department's; else the reader's own. */
+            shared: boolean;
+            /** @description The name in pinyin, a space between syllables. */
+            spelled: string;
+            /** @description Known places such as `{年龄}` are filled from the case, others such as `{大小}` by the writer. */
+            text: string;
+            updated_at: string;
+            updated_by: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /** @description What a phrase is. */
+        PhraseContent: {
+            body_part?: string;
+            /** @description At most 32 characters. */
+            category?: string;
+            /** @description Letters and digits, at most 24. */
+            code?: string;
+            modality?: string;
+            /** @description At most 64 characters. */
+            name: string;
+            /** @description `findings`, `impression`, `advice`; empty goes where the cursor is. */
+            section?: string;
+            /** @description At most 4,000 characters. */
+            text: string;
         };
         PriorStudy: {
             accession: string;
@@ -4897,6 +5058,223 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_PerformedStep"];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_phrases: {
+        parameters: {
+            query?: {
+                /** @description Those that were deleted and can be brought back, the latest first. */
+                deleted?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Phrase"][];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_phrase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddPhrase"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Phrase"];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_phrases: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportPhrases"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedPhrases"];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    arrange_phrases: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ArrangePhrases"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_phrase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditPhrase"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Phrase"];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_phrase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_phrase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Phrase"];
                 };
             };
             /** @description problem+json; clients decide by `code` */

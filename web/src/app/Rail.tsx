@@ -6,6 +6,7 @@ import {
   OrderedListOutlined,
   ScanOutlined,
   SettingOutlined,
+  SnippetsOutlined,
 } from "@ant-design/icons";
 import { Link } from "@tanstack/react-router";
 import type { ComponentType } from "react";
@@ -18,6 +19,7 @@ const icons: Record<string, ComponentType> = {
   queue: OrderedListOutlined,
   exam: ScanOutlined,
   reading: EyeOutlined,
+  phrases: SnippetsOutlined,
   unmatched: DisconnectOutlined,
   interfaces: ApiOutlined,
   admin: SettingOutlined,

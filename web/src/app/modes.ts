@@ -16,6 +16,7 @@ export const places: readonly Place[] = [
   { key: "queue", path: "/queue", actions: ["queue.read"], chord: "q" },
   { key: "exam", path: "/exam", actions: ["exam.perform"], chord: "e" },
   { key: "reading", path: "/reading", actions: ["reading.read"], chord: "r" },
+  { key: "phrases", path: "/phrases", actions: ["phrase.use"], chord: "p" },
   { key: "unmatched", path: "/unmatched", actions: ["study.link"], chord: "u" },
   { key: "interfaces", path: "/interfaces", actions: ["message.read", "deadletter.read", "peer.read", "quarantine.manage"], chord: "i" },
   { key: "admin", path: "/admin", actions: ["user.read", "audit.read", "status.read", "display.manage", "storage.read", "study.delete"], chord: "a" },

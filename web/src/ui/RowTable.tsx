@@ -62,6 +62,8 @@ export function RowTable<T>(props: RowTableProps<T>) {
   const onKeyDown = (event: KeyboardEvent<HTMLTableRowElement>, row: T) => {
     if (event.target !== event.currentTarget) return;
     const at = keys.indexOf(rowKey(row));
+    // With Alt the arrows are the page's: they may move the row itself.
+    if (event.altKey) return onRowKey?.(event, row);
     if (event.key === "ArrowDown") focusRow(keys[at + 1]);
     else if (event.key === "ArrowUp") focusRow(keys[at - 1]);
     else if (event.key === "Home") focusRow(keys[0]);

@@ -6,7 +6,7 @@
 export { Viewer } from "./ui/Viewer";
 export type { OverlayCase } from "./ui/Overlay";
 export { SeriesRail } from "./ui/SeriesRail";
-export { MeasurementList, measurementSentence } from "./ui/MeasurementList";
+export { MeasurementList, measurementSentence, measurementText } from "./ui/MeasurementList";
 export { Icon } from "./ui/icons";
 export { useMeasurements, useStore, useViewerSession } from "./session/useStore";
 export type { Layout, PaneState, SeriesRef, ViewerSession, ViewState } from "./session/ViewerSession";

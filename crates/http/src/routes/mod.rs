@@ -14,6 +14,7 @@ mod messages;
 mod orders;
 mod patients;
 mod peers;
+mod phrases;
 mod reading;
 mod reporting;
 mod scheduling;
@@ -46,6 +47,7 @@ pub fn all() -> OpenApiRouter<App> {
         .merge(exam::routes())
         .merge(reading::routes())
         .merge(reporting::routes())
+        .merge(phrases::routes())
         .merge(sharing::routes())
         .merge(timeline::routes())
         .merge(archive::routes())

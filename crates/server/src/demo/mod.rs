@@ -8,6 +8,7 @@ mod images;
 mod patients;
 mod people;
 mod phantom;
+mod phrases;
 mod places;
 mod templates;
 
@@ -37,6 +38,7 @@ pub(crate) async fn prepare(app: &App, config: &Config, fresh: bool) -> Result<S
         catalogue::seed(app, &ctx).await?;
         let cast = people::seed(app, &ctx).await?;
         templates::seed(app, &ctx).await?;
+        phrases::seed(app, &cast).await?;
         let patients = patients::seed(app, &cast.now(Role::Registrar)).await?;
         places::displays(app, &cast.now(Role::Head)).await?;
         cases::seed(app, config, &cast, &patients).await?;

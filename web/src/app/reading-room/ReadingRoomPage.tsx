@@ -36,6 +36,8 @@ export function ReadingRoomPage() {
       [["Alt N"], t("help.next")],
       [["Alt R"], t("help.report")],
       [["F2"], t("help.placeholder")],
+      [["Alt P"], t("help.phrases")],
+      [[";", "Tab"], t("help.phrase_call")],
     ],
   });
   const queries = useQueryClient();
@@ -226,6 +228,7 @@ function Room({ reading }: { reading: Reading }) {
     <ReportPane
       reading={reading}
       ref={editor}
+      measured={measured}
       onDone={() => undefined}
       onDetach={
         narrow

@@ -11,22 +11,27 @@ import { ReportEditor, reports, ReportSheet, type EditorHandle } from "@/feature
 import { named } from "@/lib/i18n";
 import { Empty } from "@/ui/Empty";
 import { Failure } from "@/ui/Failure";
+import type { Measurement } from "@/viewer";
+import { useCaseFields } from "./caseFields";
 import css from "./Room.module.css";
 
 interface Props {
   reading: Reading;
   onDone: () => void;
   onDetach?: (() => void) | undefined;
+  /** What is measured in the pictures beside; none in a window of its own. */
+  measured?: readonly Measurement[];
   ref?: Ref<EditorHandle>;
 }
 
-export function ReportPane({ reading, onDone, onDetach, ref }: Props) {
+export function ReportPane({ reading, onDone, onDetach, measured = [], ref }: Props) {
   const { t, i18n } = useTranslation("reading-room");
   const directory = useDirectory();
   const session = useSession();
   const may = useMay();
   const queries = useQueryClient();
   const { order, report } = reading;
+  const fields = useCaseFields(reading, measured);
   const adopt = (next: Report): void => {
     queries.setQueryData(readingQuery(order.id).queryKey, (old) =>
       old === undefined ? old : { ...old, report: next },
@@ -69,6 +74,7 @@ export function ReportPane({ reading, onDone, onDetach, ref }: Props) {
         userId={session.user.id}
         modality={order.modality}
         bodyPart={order.items[0]?.body_part ?? ""}
+        fields={fields}
         mayShare={may("share.create")}
         mayWrite={may("report.draft", "report.initial")}
         onChanged={adopt}

@@ -1,10 +1,12 @@
+import { useQuery } from "@tanstack/react-query";
 import { FilePdfOutlined, HistoryOutlined, ShareAltOutlined } from "@ant-design/icons";
 import { Alert, App, Button, Popconfirm } from "antd";
 import { useImperativeHandle, useRef, useState, type KeyboardEvent, type ReactNode, type Ref } from "react";
 import { useTranslation } from "react-i18next";
 import { path } from "@/api/client";
 import { asProblem, problemText } from "@/api/problem";
-import type { Report, ReportTemplate } from "@/api/types";
+import { useMay } from "@/api/session";
+import type { Phrase, Report, ReportTemplate } from "@/api/types";
 import { openPdf } from "@/lib/openFile";
 import { stamp } from "@/lib/time";
 import { StageTag } from "@/ui/Tags";
@@ -12,10 +14,15 @@ import { reports } from "./api";
 import { checksOf, type Checks } from "./checks";
 import { ChecksDialog, ConflictDialog, RecoveryBar, RejectDialog } from "./dialogs";
 import { SECTIONS, type Section, type Text } from "./draft";
-import { insertAt, nextPlaceholder } from "./placeholders";
+import { fill, type CaseFields } from "./macros";
+import { findPhrases, joint, phrasesQuery, triggerAt, type Trigger } from "./phrases";
+import { PhrasePicker } from "./PhrasePicker";
+import { PhraseStrip } from "./PhraseStrip";
+import { insertAt, nextPlaceholder, type Range } from "./placeholders";
 import { drop, find, type Remains } from "./recovery";
 import { ShareDialog } from "./ShareDialog";
 import { TemplatePicker } from "./TemplatePicker";
+import { usePhraseForm } from "./usePhraseForm";
 import { useDraft, type DraftHandle } from "./useDraft";
 import { VersionsPanel } from "./VersionsPanel";
 import css from "./Reporting.module.css";
@@ -32,6 +39,8 @@ interface Props {
   userId: string;
   modality: string;
   bodyPart: string;
+  /** What the case knows, for the places of phrases and templates that it fills. */
+  fields: CaseFields;
   mayShare: boolean;
   /** The role writes reports, whoever holds this one. */
   mayWrite: boolean;
@@ -43,7 +52,7 @@ interface Props {
 }
 
 /** Key it by the report's id: each report has its own draft. */
-export function ReportEditor({ report, userId, modality, bodyPart, mayShare, mayWrite, onChanged, onDone, extra, ref }: Props) {
+export function ReportEditor({ report, userId, modality, bodyPart, fields: caseFields, mayShare, mayWrite, onChanged, onDone, extra, ref }: Props) {
   const { t } = useTranslation("reporting");
   const handle = useDraft(report, userId, onChanged);
   const { draft } = handle;
@@ -60,6 +69,16 @@ export function ReportEditor({ report, userId, modality, bodyPart, mayShare, may
   const [sharing, setSharing] = useState(false);
   const fields = useRef<Partial<Record<Section, HTMLTextAreaElement | null>>>({});
   const last = useRef<Section>("findings");
+  /** Sections in which the writer has set the cursor; in the others one writes at the end. */
+  const visited = useRef(new Set<Section>());
+  const phraseForm = usePhraseForm();
+  const usesPhrases = useMay()("phrase.use") && editable;
+  const phrases = useQuery({ ...phrasesQuery(), enabled: usesPhrases }).data;
+  const [trigger, setTrigger] = useState<(Trigger & { section: Section; at: number }) | null>(null);
+  const place = { modality, bodyPart };
+  const called =
+    trigger === null ? [] : findPhrases(phrases ?? [], { ...place, text: trigger.text, whole: false }).slice(0, 6);
+  const strip = `phrases-of-${base.id}`;
 
   const select = (section: Section, start: number, end: number): void => {
     requestAnimationFrame(() => {
@@ -69,34 +88,103 @@ export function ReportEditor({ report, userId, modality, bodyPart, mayShare, may
     });
   };
 
+  /**
+   * Writes over a range as if it were typed, so that the browser's undo knows it. The cursor goes to the first place
+   * to fill in, or behind.
+   */
+  const put = (section: Section, range: Range, added: string): void => {
+    const field = fields.current[section];
+    const now = text[section];
+    setTrigger(null);
+    field?.focus();
+    field?.setSelectionRange(range.start, range.end);
+    const command = added === "" ? "delete" : "insertText";
+    const typed = field != null && typeof document.execCommand === "function" && document.execCommand(command, false, added);
+    if (!typed) handle.type(section, now.slice(0, range.start) + added + now.slice(range.end));
+    const open = nextPlaceholder(added, 0);
+    select(section, range.start + (open?.start ?? added.length), range.start + (open?.end ?? added.length));
+  };
+
+  const cursorIn = (section: Section): Range => {
+    const field = fields.current[section];
+    const end = text[section].length;
+    if (field == null || !visited.current.has(section)) return { start: end, end };
+    return { start: field.selectionStart, end: field.selectionEnd };
+  };
+
+  const insertPhrase = (phrase: Phrase): void => {
+    const added = fill(phrase.text, caseFields);
+    const wanted = SECTIONS.find((section) => section === phrase.section);
+    if (trigger !== null && (wanted ?? trigger.section) === trigger.section) {
+      put(trigger.section, trigger, joint(text[trigger.section].slice(0, trigger.start), added) + added);
+      return;
+    }
+    // Called from another section: what was typed to call it goes.
+    if (trigger !== null) put(trigger.section, trigger, "");
+    const section = wanted ?? last.current;
+    const range = cursorIn(section);
+    const before = text[section].slice(0, range.start);
+    const fresh = section !== last.current && before !== "" && !before.endsWith("\n");
+    put(section, range, (fresh ? "\n" : joint(before, added)) + added);
+  };
+
+  /** Keeps what is marked, or else asks with an empty form. */
+  const keepPhrase = (): void => {
+    const section = last.current;
+    const { start, end } = cursorIn(section);
+    phraseForm.add({ section, modality, body_part: bodyPart, text: text[section].slice(start, end) });
+  };
+
+  const look = (section: Section, field: HTMLTextAreaElement): void => {
+    const found = field.selectionStart === field.selectionEnd ? triggerAt(field.value, field.selectionEnd) : null;
+    setTrigger((old) => {
+      if (found === null) return null;
+      const same = old?.section === section && old.start === found.start && old.text === found.text;
+      return same ? old : { ...found, section, at: 0 };
+    });
+  };
+
   useImperativeHandle(ref, () => ({
     insert(sentence) {
       if (!editable) return;
       const section = last.current;
-      const field = fields.current[section];
-      const end = text[section].length;
-      const next = insertAt(
-        text[section],
-        { start: field?.selectionStart ?? end, end: field?.selectionEnd ?? end },
-        sentence,
-      );
-      handle.type(section, next.text);
-      select(section, next.cursor, next.cursor);
+      const range = cursorIn(section);
+      const next = insertAt(text[section], range, sentence);
+      put(section, range, next.text.slice(range.start, next.cursor));
     },
     focus: () => fields.current.findings?.focus(),
     flush: handle.flush,
   }));
 
   const apply = (template: ReportTemplate): void => {
-    const merged = merge(text, template);
+    const merged = merge(text, {
+      ...template,
+      findings: fill(template.findings, caseFields),
+      impression: fill(template.impression, caseFields),
+      advice: fill(template.advice, caseFields),
+    });
     handle.replace(merged);
     const place = nextPlaceholder(merged.findings, 0);
     select("findings", place?.start ?? merged.findings.length, place?.end ?? merged.findings.length);
   };
 
+  /** Keys of the phrases that are offered; true when the key was theirs. */
+  const pressStrip = (event: KeyboardEvent<HTMLTextAreaElement>): boolean => {
+    if (trigger === null || called.length === 0 || event.nativeEvent.isComposing) return false;
+    const at = Math.min(trigger.at, called.length - 1);
+    const phrase = called[at];
+    if (event.key === "Tab" && !event.shiftKey && phrase !== undefined) insertPhrase(phrase);
+    else if (event.key === "Escape") setTrigger(null);
+    else if (event.key === "ArrowDown") setTrigger({ ...trigger, at: (at + 1) % called.length });
+    else if (event.key === "ArrowUp") setTrigger({ ...trigger, at: (at + called.length - 1) % called.length });
+    else return false;
+    event.preventDefault();
+    return true;
+  };
+
   /** F2 goes to the next place to fill in, through all sections. */
   const press = (event: KeyboardEvent<HTMLTextAreaElement>, section: Section): void => {
-    if (event.key !== "F2") return;
+    if (pressStrip(event) || event.key !== "F2") return;
     event.preventDefault();
     const from = SECTIONS.indexOf(section);
     const order = [...SECTIONS.slice(from), ...SECTIONS.slice(0, from)];
@@ -117,6 +205,7 @@ export function ReportEditor({ report, userId, modality, bodyPart, mayShare, may
         <SaveState handle={handle} editable={editable} />
         <span className={css.headActions}>
           {editable && <TemplatePicker modality={modality} bodyPart={bodyPart} disabled={false} onPick={apply} />}
+          {usesPhrases && <PhrasePicker place={place} fields={caseFields} onPick={insertPhrase} onKeep={keepPhrase} />}
           <Button
             size="small"
             icon={<HistoryOutlined />}
@@ -176,19 +265,42 @@ export function ReportEditor({ report, userId, modality, bodyPart, mayShare, may
               readOnly={!editable}
               maxLength={20_000}
               placeholder={editable ? t(`section.${section}.hint`) : ""}
+              aria-controls={trigger?.section === section && called.length > 0 ? strip : undefined}
+              aria-activedescendant={
+                trigger?.section === section && called.length > 0 ? `${strip}-${Math.min(trigger.at, called.length - 1)}` : undefined
+              }
               onFocus={() => {
                 last.current = section;
+                visited.current.add(section);
+              }}
+              onBlur={() => setTrigger(null)}
+              onSelect={(event) => {
+                // Moving the cursor away ends the call; typing renews it.
+                if (trigger !== null && event.currentTarget.selectionEnd !== trigger.end) setTrigger(null);
               }}
               onCompositionStart={() => handle.composing(true)}
               onCompositionEnd={() => handle.composing(false)}
               onKeyDown={(event) => press(event, section)}
-              onChange={(event) => handle.type(section, event.target.value)}
+              onChange={(event) => {
+                handle.type(section, event.target.value);
+                if (usesPhrases && !(event.nativeEvent as InputEvent).isComposing) look(section, event.target);
+              }}
             />
+            {trigger?.section === section && called.length > 0 && (
+              <PhraseStrip
+                id={strip}
+                phrases={called}
+                at={Math.min(trigger.at, called.length - 1)}
+                fields={caseFields}
+                onPick={insertPhrase}
+              />
+            )}
           </label>
         ))}
       </div>
       <Actions handle={handle} onChanged={onChanged} onDone={onDone} userId={userId} />
       <VersionsPanel report={base} open={versions} onClose={() => setVersions(false)} />
+      {phraseForm.dialog}
       {sharing && <ShareDialog orderId={base.order_id} onClose={() => setSharing(false)} />}
       {draft.theirs !== null && (
         <ConflictDialog mine={text} theirs={draft.theirs} onMine={handle.keepMine} onTheirs={handle.takeTheirs} />

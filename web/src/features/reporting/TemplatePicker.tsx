@@ -103,17 +103,16 @@ function Picker({ modality, bodyPart, onPick }: Omit<Props, "disabled">) {
         <div className={css.pickerBody}>
           <ul className={css.pickerList} ref={list} role="listbox" aria-label={t("templates.title")}>
             {shown.map((template, index) => (
-              <li key={template.id} role="option" aria-selected={template === current}>
-                <button
-                  type="button"
-                  tabIndex={-1}
-                  className={template === current ? `${css.pick} ${css.pickOn}` : css.pick}
-                  onPointerEnter={() => setAt(index)}
-                  onClick={() => onPick(template)}
-                >
-                  {named(template, i18n.language)}
-                  {!template.shared && <span className={css.dim}>{t("templates.own")}</span>}
-                </button>
+              <li
+                key={template.id}
+                role="option"
+                aria-selected={template === current}
+                className={template === current ? `${css.pick} ${css.pickOn}` : css.pick}
+                onPointerEnter={() => setAt(index)}
+                onClick={() => onPick(template)}
+              >
+                {named(template, i18n.language)}
+                {!template.shared && <span className={css.dim}>{t("templates.own")}</span>}
               </li>
             ))}
           </ul>

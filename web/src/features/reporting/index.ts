@@ -1,4 +1,6 @@
 export { ReportEditor, type EditorHandle } from "./ReportEditor";
+export { PhrasesPage } from "./PhrasesPage";
+export type { CaseFields } from "./macros";
 export { ReportSheet } from "./ReportSheet";
 export { ShareDialog } from "./ShareDialog";
 export { reports } from "./api";
