@@ -211,6 +211,24 @@ export const stops = [
     name: "phrase-form", role: "senior", path: "/phrases",
     act: async ({ page }) => { await page.getByRole("radio").nth(1).click(say); await page.locator("tbody tr").first().click(say); await page.getByRole("dialog").waitFor(say); await page.waitForTimeout(400); },
   },
+  { name: "templates", role: "senior", path: "/phrases/templates" },
+  {
+    name: "template-draft", role: "senior", path: "/phrases/templates",
+    act: async ({ page }) => { await page.getByRole("radio").nth(1).click(say); await page.locator("tbody tr").first().click(say); await page.getByRole("dialog").waitFor(say); await page.waitForTimeout(600); },
+  },
+  {
+    name: "template-form", role: "radiologist", path: "/phrases/templates",
+    act: async ({ page, language }) => { await button(page, language === "zh" ? /新建模板/ : /New template/).click(say); await page.getByRole("dialog").waitFor(say); await page.waitForTimeout(600); },
+  },
+  {
+    name: "room-choice", role: "radiologist", path: reading("completed", withImages),
+    act: async (tools) => {
+      await writing(tools);
+      await tools.page.locator("textarea").first().fill("右肺上叶见一{密度|实性|部分实性|磨玻璃}结节。");
+      await tools.page.keyboard.press("F2");
+      await tools.page.getByRole("option").first().waitFor(say);
+    },
+  },
   { name: "room-audit", role: "senior", path: reading("reported"), act: async (tools) => { if (tools.phone) await tools.page.getByText(words[tools.language].report, { exact: true }).first().click(say); else await pictures(tools); } },
   { name: "room-case", role: "senior", path: reading("reported"), size: "phone", act: async ({ page, language }) => page.getByText(words[language].case, { exact: true }).first().click(say) },
   {

@@ -73,6 +73,7 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("report.initial", &[Radiologist, Senior, Expert]),
     ("report.audit", &[Senior, Expert]),
     ("template.edit", &[Radiologist, Senior, Expert, Head]),
+    ("template.approve", &[Senior, Expert, Head]),
     // Everybody who writes keeps own phrases; the shared ones are changed by who may edit templates.
     ("phrase.use", &[Trainee, Radiologist, Senior, Expert, Head]),
     ("share.create", &[Registrar, Radiologist, Senior, Clinician, Head]),

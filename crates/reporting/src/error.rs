@@ -30,6 +30,14 @@ pub enum ReportError {
     /// A version does not have the hash that its content must have.
     #[error("version {n} was changed after it was issued")]
     ChainBroken { n: u32 },
+    #[error("template not found")]
+    TemplateNotFound,
+    /// The draft is not the one that the caller saw; `rev` is what it is now, 0 when there is none.
+    #[error("template changed meanwhile")]
+    TemplateStale { rev: i64 },
+    /// Nobody approves the own template.
+    #[error("the author of a template cannot approve it")]
+    OwnTemplate,
     #[error("phrase not found")]
     PhraseNotFound,
     /// Somebody changed the phrase meanwhile; `version` is what it is now.
@@ -62,8 +70,12 @@ impl From<mingying_patients::PatientError> for ReportError {
 impl Coded for ReportError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound | Self::PhraseNotFound => ErrorKind::NotFound,
-            Self::PhraseStale { .. } | Self::CodeTaken | Self::ShelfFull { .. } => ErrorKind::Conflict,
+            Self::NotFound | Self::PhraseNotFound | Self::TemplateNotFound => ErrorKind::NotFound,
+            Self::TemplateStale { .. }
+            | Self::OwnTemplate
+            | Self::PhraseStale { .. }
+            | Self::CodeTaken
+            | Self::ShelfFull { .. } => ErrorKind::Conflict,
             Self::Denied(error) => error.kind(),
             Self::Stale { .. } | Self::Stage { .. } | Self::NotReady | Self::OwnReport => ErrorKind::Conflict,
             Self::NotAllowed => ErrorKind::Forbidden,
@@ -88,6 +100,9 @@ impl Coded for ReportError {
             Self::Checks(_) => "report.checks",
             Self::Invalid { .. } => "report.invalid",
             Self::ChainBroken { .. } => "report.chain",
+            Self::TemplateNotFound => "template.not_found",
+            Self::TemplateStale { .. } => "template.stale",
+            Self::OwnTemplate => "template.own",
             Self::PhraseNotFound => "phrase.not_found",
             Self::PhraseStale { .. } => "phrase.stale",
             Self::CodeTaken => "phrase.code_taken",
@@ -112,6 +127,7 @@ impl Coded for ReportError {
             }
             Self::Invalid { field } => vec![("field", (*field).to_owned())],
             Self::ChainBroken { n } => vec![("version", n.to_string())],
+            Self::TemplateStale { rev } => vec![("rev", rev.to_string())],
             Self::PhraseStale { version } => vec![("version", version.to_string())],
             Self::ShelfFull { max } => vec![("max", max.to_string())],
             Self::Denied(error) => error.params(),

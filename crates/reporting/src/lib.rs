@@ -14,6 +14,7 @@ mod read;
 mod spelling;
 mod store;
 mod store_phrases;
+mod store_templates;
 mod subscriber;
 mod template;
 mod version;
@@ -34,7 +35,10 @@ pub use phrase::{
 };
 pub use read::{Heading, View, difference, headings, load, of_order, verify_chain};
 pub use subscriber::{RenderReport, StoreReports};
-pub use template::{NewTemplate, Template, templates, upsert_template};
+pub use template::{
+    NewTemplate, Template, TemplateState, TemplateVersion, approve_template, discard_template, draft_template,
+    retire_template, template_versions, templates, upsert_template,
+};
 pub use version::{Version, in_force, verify};
 pub use write::{Settings, audit, open, reject, save_draft, submit};
 
@@ -51,4 +55,6 @@ mingying_kernel::action! {
     UsePhrases = "phrase.use",
     /// Changes report templates and the department's phrases.
     EditTemplate = "template.edit",
+    /// Approves and retires report templates.
+    ApproveTemplate = "template.approve",
 }

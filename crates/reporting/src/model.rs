@@ -66,6 +66,8 @@ pub struct Core {
     /// Counts changes of the working text and of the stage; a writer names the one it saw.
     pub rev: i64,
     pub text: Text,
+    /// The template the text began with, `CT-CHEST-N@2`; empty when none.
+    pub template: String,
     /// The auditor's opinion while the report is rejected.
     pub opinion: Option<String>,
     pub updated_at: Timestamp,
@@ -156,12 +158,12 @@ impl AnyReport {
     }
 
     /// The same stage with another working text. A signed report is never edited.
-    pub fn edit(self, text: Text, by: Author, at: Timestamp) -> Result<Self, ReportError> {
+    pub fn edit(self, text: Text, template: String, by: Author, at: Timestamp) -> Result<Self, ReportError> {
         Ok(match self {
-            Self::New(r) => Self::New(r.edit(text, by, at)),
-            Self::Trainee(r) => Self::Trainee(r.edit(text, by, at)),
-            Self::Initial(r) => Self::Initial(r.edit(text, by, at)),
-            Self::Rejected(r) => Self::Rejected(r.edit(text, by, at)),
+            Self::New(r) => Self::New(r.edit(text, template, by, at)),
+            Self::Trainee(r) => Self::Trainee(r.edit(text, template, by, at)),
+            Self::Initial(r) => Self::Initial(r.edit(text, template, by, at)),
+            Self::Rejected(r) => Self::Rejected(r.edit(text, template, by, at)),
             Self::Final(_) => return Err(self.refused("edit")),
         })
     }
@@ -241,6 +243,7 @@ impl<S: StageType> Report<S> {
             by.clone(),
             at,
             self.core.text.clone(),
+            self.core.template.clone(),
             act.opinion,
             act.signed,
             act.override_reason,
@@ -263,8 +266,9 @@ impl<S: StageType> Report<S> {
 }
 
 impl<S: Editable> Report<S> {
-    fn edit(mut self, text: Text, by: Author, at: Timestamp) -> Self {
+    fn edit(mut self, text: Text, template: String, by: Author, at: Timestamp) -> Self {
         self.core.text = text;
+        self.core.template = template;
         self.core.rev += 1;
         self.core.updated_at = at;
         self.core.updated_by = by;

@@ -18,6 +18,8 @@ pub struct View {
     pub stage: Stage,
     pub rev: i64,
     pub text: Text,
+    /// The template the text began with, `CT-CHEST-N@2`; empty when none.
+    pub template: String,
     pub opinion: Option<String>,
     pub updated_at: Timestamp,
     pub updated_by: Author,
@@ -145,6 +147,7 @@ pub(crate) async fn view(
         stage: report.stage(),
         rev: core.rev,
         text: core.text,
+        template: core.template,
         opinion: core.opinion,
         updated_at: core.updated_at,
         updated_by: core.updated_by,

@@ -1,6 +1,6 @@
-use crate::{AnyReport, Author, Core, Heading, Link, NewTemplate, ReportError, Stage, Template, Text, Version};
+use crate::{AnyReport, Author, Core, Heading, Link, ReportError, Stage, Text, Version};
 use mingying_db::{AssertSqlSafe, Db, DbError, Row, Tx, Value, params, scope_sql};
-use mingying_kernel::{OrderId, OrgId, ReportId, Scope, Timestamp};
+use mingying_kernel::{OrderId, ReportId, Scope};
 use std::fmt::Write as _;
 
 /// Serialises the making of one order's report: the low half of its UUID, which is random.
@@ -12,12 +12,12 @@ fn stage(row: &Row) -> Result<Stage, DbError> {
     Stage::parse(&row.get::<String>("stage")?).ok_or_else(|| DbError::Column("stage".to_owned()))
 }
 
-fn text(row: &Row) -> Result<Text, DbError> {
+pub(crate) fn text(row: &Row) -> Result<Text, DbError> {
     Ok(Text { findings: row.get("findings")?, impression: row.get("impression")?, advice: row.get("advice")? })
 }
 
 const REPORT: &str = "r.id, r.order_id, r.org_id, r.patient_id, r.stage, r.rev, r.findings, r.impression, r.advice, \
-     r.opinion, r.updated_at, r.updated_by, r.updated_by_name, r.initial_by, r.initial_by_name, r.last_n, r.last_hash";
+     r.opinion, r.template, r.updated_at, r.updated_by, r.updated_by_name, r.initial_by, r.initial_by_name, r.last_n, r.last_hash";
 
 fn report(row: &Row) -> Result<AnyReport, DbError> {
     let n: u32 = row.get("last_n")?;
@@ -30,6 +30,7 @@ fn report(row: &Row) -> Result<AnyReport, DbError> {
         patient: row.get("patient_id")?,
         rev: row.get("rev")?,
         text: text(row)?,
+        template: row.get("template")?,
         opinion: row.get("opinion")?,
         updated_at: row.get("updated_at")?,
         updated_by: Author { id: row.get("updated_by")?, name: row.get("updated_by_name")? },
@@ -77,7 +78,7 @@ pub(crate) async fn update(tx: &mut Tx, stage: Stage, core: &Core, rev: i64) -> 
         .execute(
             "UPDATE reports SET stage = $1, rev = $2, findings = $3, impression = $4, advice = $5, opinion = $6, \
              updated_at = $7, updated_by = $8, updated_by_name = $9, initial_by = $10, initial_by_name = $11, \
-             last_n = $12, last_hash = $13 WHERE id = $14 AND rev = $15",
+             last_n = $12, last_hash = $13, template = $14 WHERE id = $15 AND rev = $16",
             params![
                 stage.as_str(),
                 core.rev,
@@ -92,6 +93,7 @@ pub(crate) async fn update(tx: &mut Tx, stage: Stage, core: &Core, rev: i64) -> 
                 core.initial_by.as_ref().map(|a| a.name.clone()),
                 n,
                 hash,
+                &core.template,
                 core.id,
                 rev
             ],
@@ -101,13 +103,13 @@ pub(crate) async fn update(tx: &mut Tx, stage: Stage, core: &Core, rev: i64) -> 
 }
 
 const VERSION: &str = "report_id, n, stage, author_id, author_name, at, findings, impression, advice, opinion, signed, \
-     override_reason, overridden, waiver, prev_hash, hash";
+     override_reason, overridden, waiver, prev_hash, hash, template";
 
 pub(crate) async fn insert_version(tx: &mut Tx, version: &Version) -> Result<(), DbError> {
     let overridden = serde_json::to_string(&version.overridden).map_err(|e| DbError::Column(e.to_string()))?;
     let sql = format!(
         "INSERT INTO report_versions ({VERSION}) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
     );
     tx.execute(
         AssertSqlSafe(sql),
@@ -127,7 +129,8 @@ pub(crate) async fn insert_version(tx: &mut Tx, version: &Version) -> Result<(),
             overridden,
             version.waiver,
             &version.prev_hash,
-            &version.hash
+            &version.hash,
+            &version.template
         ],
     )
     .await?;
@@ -149,6 +152,7 @@ pub(crate) async fn versions(db: &Db, report: ReportId) -> Result<Vec<Version>, 
                 author: Author { id: row.get("author_id")?, name: row.get("author_name")? },
                 at: row.get("at")?,
                 text: text(row)?,
+                template: row.get("template")?,
                 opinion: row.get("opinion")?,
                 signed: row.get("signed")?,
                 override_reason: row.get("override_reason")?,
@@ -190,82 +194,4 @@ pub(crate) async fn headings(db: &Db, scope: Scope, orders: &[OrderId]) -> Resul
         }
     }
     Ok(found)
-}
-
-const TEMPLATE: &str =
-    "id, org_id, code, name, name_en, modality, body_part, findings, impression, advice, owner_id, source";
-
-/// Templates for a modality (or all), shared ones and the reader's own.
-pub(crate) async fn templates(
-    db: &Db,
-    scope: Scope,
-    modality: Option<&str>,
-    body_part: Option<&str>,
-    user_id: &str,
-) -> Result<Vec<Template>, DbError> {
-    let sql = format!(
-        "SELECT {TEMPLATE} FROM report_templates WHERE {} AND (CAST($1 AS TEXT) IS NULL OR modality = $1) \
-         AND (CAST($2 AS TEXT) IS NULL OR body_part = $2 OR body_part = '') \
-         AND (owner_id = '' OR owner_id = $3) ORDER BY modality, body_part DESC, name, id",
-        scope_sql(scope, "org_id")
-    );
-    let modality = modality.map(str::to_owned);
-    let body_part = body_part.map(str::to_owned);
-    db.query(AssertSqlSafe(sql), params![modality, body_part, user_id])
-        .await?
-        .iter()
-        .map(|row| {
-            let owner: String = row.get("owner_id")?;
-            Ok(Template {
-                id: row.get("id")?,
-                code: row.get("code")?,
-                name: row.get("name")?,
-                name_en: row.get("name_en")?,
-                modality: row.get("modality")?,
-                body_part: row.get("body_part")?,
-                text: text(row)?,
-                shared: owner.is_empty(),
-                source: row.get("source")?,
-            })
-        })
-        .collect()
-}
-
-/// Inserts, or replaces the one with the same code.
-pub(crate) async fn upsert_template(
-    tx: &mut Tx,
-    id: &str,
-    org: OrgId,
-    owner_id: &str,
-    new: &NewTemplate,
-    at: Timestamp,
-) -> Result<(), DbError> {
-    let sql = format!(
-        "INSERT INTO report_templates ({TEMPLATE}, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
-         ON CONFLICT (org_id, code) DO UPDATE SET name = excluded.name, name_en = excluded.name_en, \
-         modality = excluded.modality, body_part = excluded.body_part, findings = excluded.findings, \
-         impression = excluded.impression, advice = excluded.advice, source = excluded.source, \
-         updated_at = excluded.updated_at"
-    );
-    tx.execute(
-        AssertSqlSafe(sql),
-        params![
-            id,
-            org,
-            &new.code,
-            &new.name,
-            &new.name_en,
-            &new.modality,
-            &new.body_part,
-            &new.text.findings,
-            &new.text.impression,
-            &new.text.advice,
-            owner_id,
-            &new.source,
-            at
-        ],
-    )
-    .await?;
-    Ok(())
 }

@@ -16,6 +16,8 @@ pub struct Version {
     /// Server time.
     pub at: Timestamp,
     pub text: Text,
+    /// The template the text began with, `CT-CHEST-N@2`; empty when none.
+    pub template: String,
     /// The auditor's opinion on a rejection.
     pub opinion: String,
     pub signed: bool,
@@ -49,6 +51,9 @@ struct Canonical<'a> {
     overridden: &'a [String],
     waiver: bool,
     prev_hash: &'a str,
+    /// Format 2 only: a version without a template is hashed as it always was.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    template: &'a str,
 }
 
 impl Version {
@@ -60,6 +65,7 @@ impl Version {
         author: Author,
         at: Timestamp,
         text: Text,
+        template: String,
         opinion: String,
         signed: bool,
         override_reason: String,
@@ -73,6 +79,7 @@ impl Version {
             author,
             at,
             text,
+            template,
             opinion,
             signed,
             override_reason,
@@ -88,7 +95,7 @@ impl Version {
     /// The hash that this content must have.
     pub fn computed_hash(&self) -> String {
         let canonical = Canonical {
-            format: 1,
+            format: if self.template.is_empty() { 1 } else { 2 },
             report: self.report.to_string(),
             n: self.n,
             stage: self.stage.as_str(),
@@ -104,6 +111,7 @@ impl Version {
             overridden: &self.overridden,
             waiver: self.waiver,
             prev_hash: &self.prev_hash,
+            template: &self.template,
         };
         // A struct of strings and numbers always serialises.
         let bytes = serde_json::to_vec(&canonical).unwrap_or_default();

@@ -84,6 +84,7 @@ async fn make(tx: &mut Tx, permit: &Permit<DraftReport>, order: &Order) -> Resul
         patient: order.patient.id,
         rev: 1,
         text: Text::default(),
+        template: String::new(),
         opinion: None,
         updated_at: permit.now(),
         updated_by: me(permit.ctx()),
@@ -117,7 +118,8 @@ async fn take<A: Action>(
     Ok(report)
 }
 
-/// Saves the working text. `rev` is the revision that the writer saw.
+/// Saves the working text. `rev` is the revision that the writer saw; `template` names the template that the text began
+/// with, as in `CT-CHEST-N@2`, and `None` leaves what is noted.
 pub async fn save_draft(
     db: &Db,
     permit: &Permit<DraftReport>,
@@ -125,6 +127,7 @@ pub async fn save_draft(
     id: ReportId,
     rev: i64,
     text: Text,
+    template: Option<&str>,
 ) -> Result<View, ReportError> {
     let text = text.checked()?;
     let mut tx = db.begin().await?;
@@ -132,10 +135,15 @@ pub async fn save_draft(
     if !may_edit(permit.ctx(), &report) {
         return Err(ReportError::NotAllowed);
     }
-    let unchanged = report.core().text == text;
+    let template = match template {
+        None => report.core().template.clone(),
+        Some("") => String::new(),
+        Some(name) => crate::template::known(&mut tx, report.core().org, name).await?,
+    };
+    let unchanged = report.core().text == text && report.core().template == template;
     let (first, stage) = (report.core().updated_by.id != permit.actor().id || rev == 1, report.stage());
     if !unchanged {
-        let report = report.edit(text, me(permit.ctx()), permit.now())?;
+        let report = report.edit(text, template, me(permit.ctx()), permit.now())?;
         store::update(&mut tx, stage, report.core(), rev).await?;
         // Autosave comes every few seconds: one audit row for each turn of a person at the text is enough to say who
         // wrote; what was written stands in the versions.

@@ -111,7 +111,7 @@ impl Site {
 
     async fn save(&self, who: &Ctx, view: &View, text: Text) -> Result<View, ReportError> {
         let permit = who.permit::<DraftReport>().unwrap();
-        reporting::save_draft(&self.db, &permit, &self.settings, view.id, view.rev, text).await
+        reporting::save_draft(&self.db, &permit, &self.settings, view.id, view.rev, text, None).await
     }
 
     async fn submit(&self, who: &Ctx, view: &View) -> Result<View, ReportError> {
@@ -500,3 +500,4 @@ on_both! {
 }
 
 mod phrases;
+mod templates;

@@ -109,7 +109,7 @@ impl Site {
             findings: "双肺清晰。".into(), impression: "胸部未见异常。".into(), advice: String::new()
         };
         let permit = one.permit().unwrap();
-        let view = reporting::save_draft(&self.db, &permit, &settings, view.id, view.rev, text).await.unwrap();
+        let view = reporting::save_draft(&self.db, &permit, &settings, view.id, view.rev, text, None).await.unwrap();
         reporting::submit(&self.db, &permit, &settings, view.id, view.rev).await.unwrap();
         let view = reporting::open(&self.db, &two.permit().unwrap(), &settings, order.id, true).await.unwrap();
         reporting::audit(&self.db, &two.permit().unwrap(), &settings, view.id, view.rev, None).await.unwrap();

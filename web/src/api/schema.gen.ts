@@ -1508,6 +1508,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/templates/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every version of every template, by code, the newest first. */
+        get: operations["list_template_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/templates/{code}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approves the draft: it is what is offered from now on. 409 `template.stale`; 409 `template.own` to its author. */
+        post: operations["approve_template"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/templates/{code}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Writes the draft of a template: a new one, or the next version of a known one. 409 `template.stale`. */
+        put: operations["draft_template"];
+        post?: never;
+        /** Throws the draft of a template away. */
+        delete: operations["discard_template"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/templates/{code}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Offers a template no longer. */
+        post: operations["retire_template"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/unmatched": {
         parameters: {
             query?: never;
@@ -1639,6 +1708,13 @@ export interface components {
         };
         AppointmentReason: {
             reason: string;
+        };
+        ApproveDraft: {
+            /**
+             * Format: int64
+             * @description Of the draft that was read.
+             */
+            rev: number;
         };
         ArrangePhrases: {
             /** @description Come first, in this order; the others keep theirs. */
@@ -1931,6 +2007,22 @@ export interface components {
         DisplayWaiting: {
             masked_name: string;
             ticket: string;
+        };
+        DraftTemplate: {
+            advice?: string;
+            body_part?: string;
+            findings: string;
+            impression: string;
+            modality: string;
+            name: string;
+            name_en: string;
+            /**
+             * Format: int64
+             * @description Of the draft that the writer saw; absent where there was none.
+             */
+            rev?: number | null;
+            /** @description The guideline it follows. */
+            source?: string;
         };
         /** @description The outcome of a C-ECHO. */
         Echo: {
@@ -2790,6 +2882,8 @@ export interface components {
             rev: number;
             /** @description `new`, `trainee`, `initial`, `rejected`, `final` */
             stage: string;
+            /** @description The template the text began with and its version, `CT-CHEST-N@2`. */
+            template?: string | null;
             updated_at: string;
             updated_by: string;
             /** @description Oldest first. */
@@ -2804,6 +2898,7 @@ export interface components {
             advice: string;
             /** @description Empty fits every body part. */
             body_part: string;
+            code: string;
             findings: string;
             id: string;
             impression: string;
@@ -2813,6 +2908,11 @@ export interface components {
             shared: boolean;
             /** @description The guideline it follows. */
             source: string;
+            /**
+             * Format: int32
+             * @description Number of the approved version.
+             */
+            version: number;
         };
         ReportVersion: {
             advice: string;
@@ -2831,6 +2931,8 @@ export interface components {
             override_reason?: string | null;
             signed: boolean;
             stage: string;
+            /** @description The template the text began with and its version. */
+            template?: string | null;
             /** @description Signed by the author of the initial report, alone on duty. */
             waiver: boolean;
         };
@@ -2867,6 +2969,8 @@ export interface components {
             impression: string;
             /** Format: int64 */
             rev: number;
+            /** @description The template that the text began with, `CT-CHEST-N@2`; what is noted stays when it is absent. */
+            template?: string | null;
         };
         SecondFactor: {
             /** @description The URI as a QR code, SVG. */
@@ -3048,6 +3152,39 @@ export interface components {
         SubmitReport: {
             /** Format: int64 */
             rev: number;
+        };
+        /** @description One version of a template and what became of it. */
+        TemplateVersion: {
+            advice: string;
+            approved_at?: string | null;
+            approved_by?: string | null;
+            author: string;
+            /** @description Empty fits every body part. */
+            body_part: string;
+            code: string;
+            findings: string;
+            impression: string;
+            modality: string;
+            name: string;
+            name_en: string;
+            /** @description Written by the caller, who therefore cannot approve it. */
+            own: boolean;
+            retired_at?: string | null;
+            /**
+             * Format: int64
+             * @description Name it with the next write of a draft, and when approving.
+             */
+            rev: number;
+            /** @description The guideline it follows. */
+            source: string;
+            /** @description `draft`, `approved`, `retired` */
+            state: string;
+            updated_at: string;
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            version: number;
         };
         TimelineEvent: {
             /** @description `user`, `device`, `system`, `patient` */
@@ -6614,6 +6751,158 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ReportTemplate"][];
                 };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_template_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateVersion"][];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_template: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApproveDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateVersion"];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    draft_template: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftTemplate"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateVersion"];
+                };
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    discard_template: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description problem+json; clients decide by `code` */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retire_template: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description problem+json; clients decide by `code` */
             default: {

@@ -83,6 +83,7 @@ const routes = root.addChildren([
     page("/reading", () => import("@/features/reading"), "ReadingListPage"),
     page("/reading/$orderId", () => import("./reading-room"), "ReadingRoomPage"),
     page("/phrases", () => import("@/features/reporting"), "PhrasesPage"),
+    page("/phrases/templates", () => import("@/features/reporting"), "TemplatesPage"),
     page("/viewer/bench", () => import("./reading-room"), "ViewerBenchPage"),
     // A query, not a path: a UID has dots, and paths with dots are files to the server.
     page("/viewer", () => import("./reading-room"), "StudyViewerPage"),

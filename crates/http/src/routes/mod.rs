@@ -22,6 +22,7 @@ mod session;
 mod sharing;
 mod status;
 mod storage;
+mod templates;
 mod timeline;
 mod users;
 mod views;
@@ -48,6 +49,7 @@ pub fn all() -> OpenApiRouter<App> {
         .merge(reading::routes())
         .merge(reporting::routes())
         .merge(phrases::routes())
+        .merge(templates::routes())
         .merge(sharing::routes())
         .merge(timeline::routes())
         .merge(archive::routes())

@@ -1,4 +1,4 @@
-//! Reports: open, write, hand in, audit, send back; versions, differences, PDF; templates; the booking slip.
+//! Reports: open, write, hand in, audit, send back; versions, differences, PDF; the booking slip.
 
 use crate::paper::{report_document, slip_document};
 use crate::{Allowed, ApiError, ApiJson, ApiPath, ApiQuery, ApiResult, App};
@@ -25,7 +25,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(diff_report))
         .routes(routes!(report_pdf))
         .routes(routes!(verify_report))
-        .routes(routes!(list_templates))
         .routes(routes!(order_slip))
 }
 
@@ -41,6 +40,8 @@ pub(super) struct Report {
     findings: String,
     impression: String,
     advice: String,
+    /// The template the text began with and its version, `CT-CHEST-N@2`.
+    template: Option<String>,
     updated_at: String,
     updated_by: String,
     /// Another reader who holds the case.
@@ -61,6 +62,8 @@ struct ReportVersion {
     findings: String,
     impression: String,
     advice: String,
+    /// The template the text began with and its version.
+    template: Option<String>,
     opinion: Option<String>,
     signed: bool,
     /// SHA-256, hex.
@@ -84,6 +87,7 @@ impl From<View> for Report {
             findings: view.text.findings,
             impression: view.text.impression,
             advice: view.text.advice,
+            template: some(view.template),
             updated_at: view.updated_at.to_rfc3339(),
             updated_by: view.updated_by.name,
             locked_by: view.locked_by,
@@ -99,6 +103,7 @@ impl From<View> for Report {
                     findings: version.text.findings,
                     impression: version.text.impression,
                     advice: version.text.advice,
+                    template: some(version.template),
                     opinion: some(version.opinion),
                     signed: version.signed,
                     hash: version.hash,
@@ -150,6 +155,9 @@ struct SaveDraft {
     impression: String,
     advice: String,
     rev: i64,
+    /// The template that the text began with, `CT-CHEST-N@2`; what is noted stays when it is absent.
+    #[serde(default)]
+    template: Option<String>,
 }
 
 /// Saves the working text. 409 `report.stale`, `case.locked`.
@@ -162,8 +170,9 @@ async fn save_draft(
     ApiJson(body): ApiJson<SaveDraft>,
 ) -> ApiResult<Json<Report>> {
     let text = Text { findings: body.findings, impression: body.impression, advice: body.advice };
-    let settings = &app.settings.reporting;
-    Ok(Json(mingying_reporting::save_draft(&app.db, &permit, settings, id, body.rev, text).await?.into()))
+    let (settings, template) = (&app.settings.reporting, body.template.as_deref());
+    let view = mingying_reporting::save_draft(&app.db, &permit, settings, id, body.rev, text, template).await?;
+    Ok(Json(view.into()))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -316,59 +325,6 @@ async fn verify_report(
     ApiPath(id): ApiPath<ReportId>,
 ) -> ApiResult<Json<VerifiedReport>> {
     Ok(Json(VerifiedReport { versions: mingying_reporting::verify_chain(&app.db, &permit, id).await? }))
-}
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct TemplateQuery {
-    modality: Option<String>,
-    body_part: Option<String>,
-}
-
-#[derive(Serialize, ToSchema)]
-struct ReportTemplate {
-    id: String,
-    name: String,
-    name_en: String,
-    modality: String,
-    /// Empty fits every body part.
-    body_part: String,
-    findings: String,
-    impression: String,
-    advice: String,
-    shared: bool,
-    /// The guideline it follows.
-    source: String,
-}
-
-/// Report templates, the fitting ones first.
-#[utoipa::path(get, path = "/templates", params(TemplateQuery),
-    responses((status = 200, body = Vec<ReportTemplate>)))]
-async fn list_templates(
-    Allowed(permit): Allowed<DraftReport>,
-    State(app): State<App>,
-    ApiQuery(query): ApiQuery<TemplateQuery>,
-) -> ApiResult<Json<Vec<ReportTemplate>>> {
-    let some = |text: Option<String>| text.filter(|t| !t.is_empty());
-    let (modality, body_part) = (some(query.modality), some(query.body_part));
-    let found = mingying_reporting::templates(&app.db, &permit, modality.as_deref(), body_part.as_deref()).await?;
-    Ok(Json(
-        found
-            .into_iter()
-            .map(|template| ReportTemplate {
-                id: template.id,
-                name: template.name,
-                name_en: template.name_en,
-                modality: template.modality,
-                body_part: template.body_part,
-                findings: template.text.findings,
-                impression: template.text.impression,
-                advice: template.text.advice,
-                shared: template.shared,
-                source: template.source,
-            })
-            .collect(),
-    ))
 }
 
 /// The slip that a patient takes home: when, where, how to prepare, what to bring.

@@ -488,8 +488,9 @@ impl Play<'_> {
         let (_, _, findings, impression) = STORIES.get(case.finding).copied().unwrap_or(("", "", "", ""));
         let text = Text { findings: findings.to_owned(), impression: impression.to_owned(), advice: String::new() };
         let view = mingying_reporting::open(db, &draft(45)?, settings, order, false).await.map_err(said)?;
-        let view =
-            mingying_reporting::save_draft(db, &draft(52)?, settings, view.id, view.rev, text).await.map_err(said)?;
+        let view = mingying_reporting::save_draft(db, &draft(52)?, settings, view.id, view.rev, text, None)
+            .await
+            .map_err(said)?;
         if case.goal == Goal::TraineeDraft && case.minutes_ago % 2 == 1 {
             return Ok(());
         }

@@ -38,6 +38,7 @@ pub(crate) async fn prepare(app: &App, config: &Config, fresh: bool) -> Result<S
         catalogue::seed(app, &ctx).await?;
         let cast = people::seed(app, &ctx).await?;
         templates::seed(app, &ctx).await?;
+        templates::pending(app, &cast).await?;
         phrases::seed(app, &cast).await?;
         let patients = patients::seed(app, &cast.now(Role::Registrar)).await?;
         places::displays(app, &cast.now(Role::Head)).await?;

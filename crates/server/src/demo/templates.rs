@@ -1,10 +1,11 @@
 //! Report templates, shared by the department. Their wording is common; the clinic owns its final form.
 
+use super::cast::Cast;
 use super::{ORG, said};
 use crate::ServerError;
 use mingying_http::App;
-use mingying_kernel::Ctx;
-use mingying_reporting::{EditTemplate, NewTemplate, Text};
+use mingying_kernel::{Ctx, Role};
+use mingying_reporting::{EditTemplate, NewTemplate, Text, draft_template};
 
 /// Code, name, English name, modality, body part, findings, impression.
 type Line = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
@@ -25,7 +26,7 @@ const TEMPLATES: [Line; 12] = [
         "CT chest, nodule",
         "CT",
         "CHEST",
-        "{部位}见一{密度}结节，大小约{大小}，边界{边界}。余肺野未见明显异常。纵隔内未见肿大淋巴结。双侧胸腔未见积液。",
+        "{部位}见一{密度|实性|部分实性|磨玻璃}结节，大小约{最近测量}，边界{边界|清晰|模糊}。余肺野未见明显异常。纵隔内未见肿大淋巴结。双侧胸腔未见积液。",
         "{部位}结节，建议{随访}复查。",
     ),
     (
@@ -136,5 +137,25 @@ pub(super) async fn seed(app: &App, ctx: &Ctx) -> Result<(), ServerError> {
         mingying_reporting::upsert_template(&mut tx, &permit, ORG, new).await.map_err(said)?;
     }
     tx.commit().await?;
+    Ok(())
+}
+
+/// The next version of a template, which waits for somebody else's approval.
+pub(super) async fn pending(app: &App, cast: &Cast) -> Result<(), ServerError> {
+    let permit = cast.now(Role::Radiologist).permit::<EditTemplate>()?;
+    let new = NewTemplate {
+        code: "CT-CHEST-PNE".to_owned(),
+        name: "胸部CT 肺炎".to_owned(),
+        name_en: "CT chest, pneumonia".to_owned(),
+        modality: "CT".to_owned(),
+        body_part: "CHEST".to_owned(),
+        text: Text {
+            findings: "{部位}见斑片状{密度|实变|磨玻璃|混合}影，边缘模糊，内{征象|可见|未见}支气管充气征。纵隔内未见肿大淋巴结。双侧胸腔未见积液。".to_owned(),
+            impression: "{部位}炎症，建议治疗后{时间|2 周|4 周|3 个月}复查。".to_owned(),
+            advice: String::new(),
+        },
+        source: String::new(),
+    };
+    draft_template(&app.db, &permit, None, new).await.map_err(said)?;
     Ok(())
 }

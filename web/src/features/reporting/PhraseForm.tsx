@@ -8,7 +8,7 @@ import { SECTIONS } from "./draft";
 import { CASE_FIELDS, fieldName } from "./macros";
 import css from "./Phrases.module.css";
 
-const MODALITIES = ["CT", "MR", "DX", "US", "MG", "RF", "XA", "PT", "NM"];
+export const MODALITIES = ["CT", "MR", "DX", "US", "MG", "RF", "XA", "PT", "NM"];
 
 export const EMPTY: PhraseContent = { code: "", name: "", category: "", modality: "", body_part: "", section: "", text: "" };
 

@@ -14,6 +14,8 @@ import { PageFrame, Panel } from "@/ui/PageFrame";
 import { RowTable, type Column } from "@/ui/RowTable";
 import { CASE_FIELDS, fieldName, type CaseFields } from "./macros";
 import { exportText, findPhrases, importText, phraseCalls, phrasesQuery } from "./phrases";
+import { download } from "./download";
+import { TextsNav } from "./TextsNav";
 import { PhraseText } from "./PhraseText";
 import { usePhraseForm } from "./usePhraseForm";
 import css from "./Phrases.module.css";
@@ -120,14 +122,6 @@ export function PhrasesPage() {
     arrange.mutate(ids);
   };
 
-  const download = (): void => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([exportText(rows ?? [])], { type: "application/json" }));
-    link.download = `phrases-${shelf}.json`;
-    link.click();
-    URL.revokeObjectURL(link.href);
-  };
-
   const columns: Column<Phrase>[] = [
     {
       key: "name",
@@ -191,9 +185,10 @@ export function PhrasesPage() {
   return (
     <PageFrame
       title={t("phrase.title")}
+      aside={<TextsNav />}
       actions={
         <>
-          <Button icon={<DownloadOutlined />} disabled={shelf === "deleted" || (rows ?? []).length === 0} onClick={download}>
+          <Button icon={<DownloadOutlined />} disabled={shelf === "deleted" || (rows ?? []).length === 0} onClick={() => download(`phrases-${shelf}.json`, "application/json", exportText(rows ?? []))}>
             {t("phrase.export")}
           </Button>
           <Button icon={<UploadOutlined />} onClick={() => file.current?.click()}>

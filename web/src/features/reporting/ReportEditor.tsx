@@ -17,10 +17,12 @@ import { SECTIONS, type Section, type Text } from "./draft";
 import { fill, type CaseFields } from "./macros";
 import { findPhrases, joint, phrasesQuery, triggerAt, type Trigger } from "./phrases";
 import { PhrasePicker } from "./PhrasePicker";
+import { ChoiceStrip } from "./ChoiceStrip";
 import { PhraseStrip } from "./PhraseStrip";
-import { insertAt, nextPlaceholder, type Range } from "./placeholders";
+import { choiceAt, insertAt, nextPlaceholder, type Choice, type Range } from "./placeholders";
 import { drop, find, type Remains } from "./recovery";
 import { ShareDialog } from "./ShareDialog";
+import { templateNote } from "./templates";
 import { TemplatePicker } from "./TemplatePicker";
 import { usePhraseForm } from "./usePhraseForm";
 import { useDraft, type DraftHandle } from "./useDraft";
@@ -79,6 +81,7 @@ export function ReportEditor({ report, userId, modality, bodyPart, fields: caseF
   const called =
     trigger === null ? [] : findPhrases(phrases ?? [], { ...place, text: trigger.text, whole: false }).slice(0, 6);
   const strip = `phrases-of-${base.id}`;
+  const [choice, setChoice] = useState<(Choice & { section: Section; at: number }) | null>(null);
 
   const select = (section: Section, start: number, end: number): void => {
     requestAnimationFrame(() => {
@@ -96,6 +99,7 @@ export function ReportEditor({ report, userId, modality, bodyPart, fields: caseF
     const field = fields.current[section];
     const now = text[section];
     setTrigger(null);
+    setChoice(null);
     field?.focus();
     field?.setSelectionRange(range.start, range.end);
     const command = added === "" ? "delete" : "insertText";
@@ -163,9 +167,28 @@ export function ReportEditor({ report, userId, modality, bodyPart, fields: caseF
       impression: fill(template.impression, caseFields),
       advice: fill(template.advice, caseFields),
     });
+    handle.began(templateNote(template));
     handle.replace(merged);
     const place = nextPlaceholder(merged.findings, 0);
     select("findings", place?.start ?? merged.findings.length, place?.end ?? merged.findings.length);
+  };
+
+  const choose = (option: string | undefined): void => {
+    if (choice !== null && option !== undefined) put(choice.section, choice, option);
+  };
+
+  /** Keys of a place that offers words; true when the key was its. */
+  const pressChoice = (event: KeyboardEvent<HTMLTextAreaElement>): boolean => {
+    if (choice === null || event.nativeEvent.isComposing) return false;
+    const { at, options } = choice;
+    if (/^[1-9]$/.test(event.key) && Number(event.key) <= options.length) choose(options[Number(event.key) - 1]);
+    else if (event.key === "Tab" && !event.shiftKey) choose(options[at]);
+    else if (event.key === "Escape") setChoice(null);
+    else if (event.key === "ArrowDown") setChoice({ ...choice, at: (at + 1) % options.length });
+    else if (event.key === "ArrowUp") setChoice({ ...choice, at: (at + options.length - 1) % options.length });
+    else return false;
+    event.preventDefault();
+    return true;
   };
 
   /** Keys of the phrases that are offered; true when the key was theirs. */
@@ -184,14 +207,15 @@ export function ReportEditor({ report, userId, modality, bodyPart, fields: caseF
 
   /** F2 goes to the next place to fill in, through all sections. */
   const press = (event: KeyboardEvent<HTMLTextAreaElement>, section: Section): void => {
-    if (pressStrip(event) || event.key !== "F2") return;
+    if (pressStrip(event) || pressChoice(event) || event.key !== "F2") return;
     event.preventDefault();
     const from = SECTIONS.indexOf(section);
-    const order = [...SECTIONS.slice(from), ...SECTIONS.slice(0, from)];
-    for (const candidate of order) {
-      const start = candidate === section ? event.currentTarget.selectionEnd : 0;
+    // Behind the cursor, through the other sections, and from the top of this one again.
+    const turns = [...SECTIONS.slice(from), ...SECTIONS.slice(0, from), section];
+    for (const [turn, candidate] of turns.entries()) {
+      const start = turn === 0 ? event.currentTarget.selectionEnd : 0;
       const place = nextPlaceholder(text[candidate], start);
-      if (place !== null && (candidate !== section || place.start >= start)) {
+      if (place !== null && place.start >= start) {
         select(candidate, place.start, place.end);
         return;
       }
@@ -203,6 +227,7 @@ export function ReportEditor({ report, userId, modality, bodyPart, fields: caseF
       <header className={css.head}>
         <StageTag stage={base.stage} />
         <SaveState handle={handle} editable={editable} />
+        {base.template !== null && <span className={css.dim}>{t("template.note", { note: base.template.replace("@", " v") })}</span>}
         <span className={css.headActions}>
           {editable && <TemplatePicker modality={modality} bodyPart={bodyPart} disabled={false} onPick={apply} />}
           {usesPhrases && <PhrasePicker place={place} fields={caseFields} onPick={insertPhrase} onKeep={keepPhrase} />}
@@ -273,10 +298,16 @@ export function ReportEditor({ report, userId, modality, bodyPart, fields: caseF
                 last.current = section;
                 visited.current.add(section);
               }}
-              onBlur={() => setTrigger(null)}
+              onBlur={() => {
+                setTrigger(null);
+                setChoice(null);
+              }}
               onSelect={(event) => {
                 // Moving the cursor away ends the call; typing renews it.
-                if (trigger !== null && event.currentTarget.selectionEnd !== trigger.end) setTrigger(null);
+                const { selectionStart, selectionEnd, value } = event.currentTarget;
+                if (trigger !== null && selectionEnd !== trigger.end) setTrigger(null);
+                const found = editable ? choiceAt(value, { start: selectionStart, end: selectionEnd }) : null;
+                setChoice(found === null ? null : { ...found, section, at: 0 });
               }}
               onCompositionStart={() => handle.composing(true)}
               onCompositionEnd={() => handle.composing(false)}
@@ -286,6 +317,7 @@ export function ReportEditor({ report, userId, modality, bodyPart, fields: caseF
                 if (usesPhrases && !(event.nativeEvent as InputEvent).isComposing) look(section, event.target);
               }}
             />
+            {choice?.section === section && <ChoiceStrip choice={choice} at={choice.at} onPick={choose} />}
             {trigger?.section === section && called.length > 0 && (
               <PhraseStrip
                 id={strip}

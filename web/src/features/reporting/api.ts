@@ -44,7 +44,8 @@ export const reports = {
   /** Lets the case go, so that others may work on it. */
   release: (orderId: string) => api.delete(path`/orders/${orderId}/reading`),
   read: (id: string) => api.get<Report>(path`/reports/${id}`),
-  save: (id: string, text: Text, rev: number) => api.put<Report>(path`/reports/${id}/draft`, { ...text, rev }),
+  save: (id: string, text: Text, rev: number, template?: string) =>
+    api.put<Report>(path`/reports/${id}/draft`, { ...text, rev, ...(template === undefined ? {} : { template }) }),
   submit: (id: string, rev: number) => api.post<Report>(path`/reports/${id}/submit`, { rev }),
   audit: (id: string, rev: number, reason: string | null) =>
     api.post<Report>(path`/reports/${id}/audit`, { rev, ...(reason === null ? {} : { override_reason: reason }) }),

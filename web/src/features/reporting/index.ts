@@ -1,5 +1,6 @@
 export { ReportEditor, type EditorHandle } from "./ReportEditor";
 export { PhrasesPage } from "./PhrasesPage";
+export { TemplatesPage } from "./TemplatesPage";
 export type { CaseFields } from "./macros";
 export { ReportSheet } from "./ReportSheet";
 export { ShareDialog } from "./ShareDialog";

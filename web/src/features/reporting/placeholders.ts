@@ -12,6 +12,20 @@ export function nextPlaceholder(text: string, from: number): Range | null {
   return places.find((place) => place.start >= from) ?? places[0] ?? null;
 }
 
+/** A place that offers words: `{密度|实性|磨玻璃}`. */
+export interface Choice extends Range {
+  readonly name: string;
+  readonly options: readonly string[];
+}
+
+/** The place that is marked as a whole, if it offers words. */
+export function choiceAt(text: string, marked: Range): Choice | null {
+  const match = /^\{([^{}\n|]*)\|([^{}\n]*)\}$/.exec(text.slice(marked.start, marked.end));
+  if (match === null) return null;
+  const options = (match[2] ?? "").split("|").map((option) => option.trim()).filter((option) => option !== "");
+  return options.length === 0 ? null : { ...marked, name: (match[1] ?? "").trim(), options };
+}
+
 /** Puts a sentence at the cursor with the spacing that prose needs. */
 export function insertAt(text: string, at: Range, sentence: string): { text: string; cursor: number } {
   const before = text.slice(0, at.start);

@@ -17,6 +17,7 @@ const REPORT: Report = {
   advice: "",
   updated_at: "2026-11-24T01:00:00Z",
   updated_by: "甲",
+  template: null,
   locked_by: null,
   opinion: null,
   versions: [],

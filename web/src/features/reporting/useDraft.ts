@@ -21,6 +21,8 @@ export interface DraftHandle {
   readonly draft: Draft;
   type(section: Section, value: string): void;
   replace(text: Text): void;
+  /** Notes the template that the text began with, `CT-CHEST-N@2`, with the next save. */
+  began(template: string): void;
   keepMine(): void;
   takeTheirs(): void;
   /** True between the first and the last key of an input method; nothing is saved meanwhile. */
@@ -35,6 +37,7 @@ export function useDraft(report: Report, userId: string, onSaved: (report: Repor
   const [draft, dispatch] = useReducer(reduce, report, startDraft);
   const current = useRef(draft);
   const inComposition = useRef(false);
+  const template = useRef<string | undefined>(undefined);
   const saving = useRef<Promise<Report | null> | null>(null);
   const told = useRef(onSaved);
 
@@ -54,7 +57,7 @@ export function useDraft(report: Report, userId: string, onSaved: (report: Repor
     dispatch({ type: "sending" });
     const attempt = (async () => {
       try {
-        const saved = await reports.save(base.id, text, base.rev);
+        const saved = await reports.save(base.id, text, base.rev, template.current);
         dispatch({ type: "saved", report: saved });
         drop(localStorage, base.id, userId);
         told.current(saved);
@@ -130,6 +133,9 @@ export function useDraft(report: Report, userId: string, onSaved: (report: Repor
     draft,
     type: useCallback((section, value) => dispatch({ type: "typed", section, value }), []),
     replace: useCallback((text) => dispatch({ type: "replaced", text }), []),
+    began: useCallback((note) => {
+      template.current = note;
+    }, []),
     keepMine: useCallback(() => dispatch({ type: "keep_mine" }), []),
     takeTheirs: useCallback(() => dispatch({ type: "take_theirs" }), []),
     composing: useCallback((now) => {
