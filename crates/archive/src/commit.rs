@@ -74,7 +74,7 @@ pub(crate) enum Published {
 pub(crate) fn start(
     db: Db,
     blobs: Blobs,
-    clock: SharedClock,
+    ctx: Ctx,
     settings: &Settings,
 ) -> (mpsc::Sender<Commit>, Vec<tokio::task::JoinHandle<()>>) {
     let (queue, incoming) = mpsc::channel(1024);
@@ -83,7 +83,7 @@ pub(crate) fn start(
     let publisher = Publisher {
         db: db.clone(),
         blobs: blobs.clone(),
-        clock,
+        clock: ctx.clock().clone(),
         publish,
         behind: behind.clone(),
         max_batch: settings.max_batch.max(1),
@@ -94,7 +94,7 @@ pub(crate) fn start(
     let publishing = publisher.run(incoming);
     let publisher = tokio::task::spawn_blocking(move || runtime.block_on(publishing));
     let holder = settings.nodes.as_ref().map(|nodes| nodes.session());
-    let indexer = tokio::spawn(Indexer::new(db, blobs, behind, holder).run(published));
+    let indexer = tokio::spawn(Indexer::new(db, blobs, ctx, behind, holder).run(published));
     (queue, vec![publisher, indexer])
 }
 

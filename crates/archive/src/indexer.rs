@@ -14,6 +14,7 @@ use crate::header::Defect;
 use crate::log::{Applied, Logged, Telling, apply, apply_moves, is_refusal};
 use crate::model::Ingested;
 use crate::record::{Address, Arrived};
+use crate::replay::replay;
 use crate::store::{self, Keys, Outcome};
 use crate::tell::{Untold, gather, merge, tell, tell_aside};
 use mingying_blob::{Blobs, Location};
@@ -52,6 +53,10 @@ impl Work {
 pub(crate) struct Indexer {
     db: Db,
     blobs: Blobs,
+    /// Who acts when no sender does.
+    ctx: Ctx,
+    /// The session of the node that holds the store.
+    holder: Option<String>,
     keys: Keys,
     owed: VecDeque<Work>,
     /// Whether anything is owed, for the publisher.
@@ -61,9 +66,19 @@ pub(crate) struct Indexer {
 }
 
 impl Indexer {
-    pub fn new(db: Db, blobs: Blobs, behind: Arc<AtomicBool>, holder: Option<&str>) -> Self {
+    pub fn new(db: Db, blobs: Blobs, ctx: Ctx, behind: Arc<AtomicBool>, holder: Option<&str>) -> Self {
         let keys = Keys::in_blocks_of(1024).of(holder);
-        Self { db, blobs, keys, owed: VecDeque::new(), behind, untold: HashMap::new(), told_at: HashMap::new() }
+        Self {
+            db,
+            blobs,
+            ctx,
+            holder: holder.map(str::to_owned),
+            keys,
+            owed: VecDeque::new(),
+            behind,
+            untold: HashMap::new(),
+            told_at: HashMap::new(),
+        }
     }
 
     pub async fn run(mut self, mut published: mpsc::Receiver<Published>) {
@@ -109,6 +124,9 @@ impl Indexer {
 
     /// Indexes what is owed, in order; whether all of it is indexed now.
     async fn catch_up(&mut self) -> bool {
+        if !self.owed.is_empty() {
+            self.close_gap().await;
+        }
         for _ in 0..self.owed.len() {
             // What fails again goes to the front again.
             let Some(work) = self.owed.pop_front() else { break };
@@ -120,6 +138,26 @@ impl Indexer {
         }
         self.behind.store(!self.owed.is_empty(), Ordering::Release);
         self.owed.is_empty()
+    }
+
+    /// Replays the packs when the database has lost commits.
+    async fn close_gap(&mut self) {
+        match self.keys.has_gap(&self.db).await {
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(error) => return tracing::warn!(%error, "whether the database has lost commits is not known yet"),
+        }
+        tracing::error!("the database has lost commits; the packs are replayed into the index");
+        match replay(&self.db, &self.blobs, &self.ctx, self.holder.as_deref()).await {
+            Ok(replayed) => {
+                tracing::info!(records = replayed.records, skipped = replayed.skipped, "the index is whole again");
+                self.keys.forget_all();
+                // The replay has told of everything; rows may have other keys now.
+                self.untold.clear();
+                self.told_at.clear();
+            }
+            Err(error) => tracing::error!(%error, "the packs were not replayed"),
+        }
     }
 
     /// Remembers work whose time has not come; its senders are told to try again.
@@ -242,6 +280,7 @@ impl Indexer {
                     tracing::warn!(%error, attempt, "commit of a batch is tried again");
                     tokio::time::sleep(pause).await;
                     pause *= 2;
+                    self.close_gap().await;
                 }
                 other => return other,
             }
@@ -272,7 +311,7 @@ impl Indexer {
                 let end = end_of(last.place.location);
                 store::checkpoint(&mut tx, &self.keys, end.pack, end.record).await?;
             }
-            tx.commit().await?;
+            self.keys.commit(tx).await?;
             Ok::<_, DbError>((changes, news, told))
         }
         .await;

@@ -191,7 +191,7 @@ impl Archive {
         if replayed.records > 0 {
             tracing::info!(records = replayed.records, skipped = replayed.skipped, "packs replayed into the index");
         }
-        let (queue, tasks) = commit::start(db.clone(), blobs.clone(), clock.clone(), &settings);
+        let (queue, tasks) = commit::start(db.clone(), blobs.clone(), ctx, &settings);
         let derived = {
             let deleted = store::deleted_studies(&db).await?;
             derived::Derived::open(settings.derived.clone(), settings.max_derived, &deleted)

@@ -164,7 +164,7 @@ async fn index_all(
         if let Some(at) = checkpoint {
             store::checkpoint(&mut tx, keys, at.pack, at.record).await?;
         }
-        tx.commit().await
+        keys.commit(tx).await
     }
     .await;
     if done.is_err() {
@@ -231,7 +231,7 @@ async fn tell<A: Action, P: Payload>(
 
 async fn commit_at(mut tx: Tx, keys: &Keys, checkpoint: Address) -> Result<(), DbError> {
     store::checkpoint(&mut tx, keys, checkpoint.pack, checkpoint.record).await?;
-    tx.commit().await
+    keys.commit(tx).await
 }
 
 async fn relink(
@@ -445,6 +445,6 @@ pub(crate) async fn apply_moves(
     if let Some(at) = checkpoint {
         store::checkpoint(&mut tx, keys, at.pack, at.record).await?;
     }
-    tx.commit().await?;
+    keys.commit(tx).await?;
     Ok(moved)
 }

@@ -4,6 +4,7 @@ use super::{INDEX_LOCK, StudyBrief};
 use mingying_db::{AssertSqlSafe, Db, DbError, Tx, params};
 use mingying_kernel::Timestamp;
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Row keys, taken from the database in blocks.
 pub(crate) struct Keys {
@@ -12,11 +13,21 @@ pub(crate) struct Keys {
     block: i64,
     /// The session of the node that writes the index; empty where there are no nodes.
     holder: String,
+    said: Mutex<Said>,
+}
+
+/// Checkpoints, each a pack and how far it is indexed.
+#[derive(Clone, Copy, Default)]
+struct Said {
+    /// The newest that was committed.
+    committed: Option<(u64, u64)>,
+    /// In the transaction that runs.
+    running: Option<(u64, u64)>,
 }
 
 impl Keys {
     pub fn in_blocks_of(block: i64) -> Self {
-        Self { next: 0, end: 0, block, holder: String::new() }
+        Self { next: 0, end: 0, block, holder: String::new(), said: Mutex::default() }
     }
 
     /// For the index of stores that this session holds.
@@ -24,9 +35,36 @@ impl Keys {
         Self { holder: holder.unwrap_or_default().to_owned(), ..self }
     }
 
-    /// Forgets the block: it was taken in a transaction that did not commit.
+    /// Forgets the block and the checkpoint: they were of a transaction that did not commit.
     pub fn forget(&mut self) {
         self.end = self.next;
+        self.said.get_mut().unwrap_or_else(PoisonError::into_inner).running = None;
+    }
+
+    /// Forgets everything: the database is not as it was left.
+    pub fn forget_all(&mut self) {
+        self.end = self.next;
+        *self.said.get_mut().unwrap_or_else(PoisonError::into_inner) = Said::default();
+    }
+
+    /// Commits a transaction in which a checkpoint moved.
+    pub async fn commit(&self, tx: Tx) -> Result<(), DbError> {
+        tx.commit().await?;
+        let mut said = self.said();
+        said.committed = said.running.take().or(said.committed);
+        Ok(())
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the database has lost what was committed last: a commit is not synced, so a crash of the database, which
+    /// this process outlives, takes the newest ones back.
+    pub async fn has_gap(&self, db: &Db) -> Result<bool, DbError> {
+        let Some((pack, to)) = self.said().committed else { return Ok(false) };
+        let row = db.query_opt("SELECT indexed_to FROM pack_checkpoints WHERE pack = $1", params![pack]).await?;
+        Ok(row.map(|row| row.get::<u64>("indexed_to")).transpose()?.unwrap_or(0) < to)
     }
 
     pub async fn take(&mut self, tx: &mut Tx) -> Result<i64, DbError> {
@@ -45,22 +83,29 @@ impl Keys {
     }
 }
 
-/// Moves the checkpoint of a pack forward. `Serialization` when the pack's store is held by another session than the one
-/// that writes the index: then nothing of the transaction may be committed.
+/// Moves the checkpoint of a pack forward. `Serialization`, and nothing of the transaction may be committed, when the
+/// pack's store is held by another session than the one that writes the index, and when the checkpoint before this one
+/// is not there: then the database has lost commits, and what they held is to be replayed first.
 pub(crate) async fn checkpoint(tx: &mut Tx, keys: &Keys, pack: u64, indexed_to: u64) -> Result<(), DbError> {
+    let (last, to) = keys.said().committed.unwrap_or((0, 0));
     let moved = tx
         .execute(
             "INSERT INTO pack_checkpoints (pack, indexed_to) SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT) \
              WHERE NOT EXISTS (SELECT 1 FROM pack_stores WHERE store = $3 AND holder <> $4) \
+             AND (CAST($5 AS BIGINT) = 0 OR EXISTS (SELECT 1 FROM pack_checkpoints WHERE pack = $5 AND indexed_to >= $6)) \
              ON CONFLICT (pack) DO UPDATE SET indexed_to = CASE WHEN pack_checkpoints.indexed_to < excluded.indexed_to \
              THEN excluded.indexed_to ELSE pack_checkpoints.indexed_to END",
-            params![pack, indexed_to, mingying_blob::store_of(pack), keys.holder.as_str()],
+            params![pack, indexed_to, mingying_blob::store_of(pack), keys.holder.as_str(), last, to],
         )
         .await?;
     if moved == 0 {
-        tracing::error!(pack, "the store of this pack is another node's now; nothing is indexed");
+        tracing::error!(
+            pack,
+            "the index is not as it was left, or the store is another node's now; nothing is indexed"
+        );
         return Err(DbError::Serialization);
     }
+    keys.said().running = Some((pack, indexed_to));
     Ok(())
 }
 

@@ -54,7 +54,54 @@ pub async fn send_mixed(bench: &Bench) {
     bench.archive.flush().await.unwrap();
 }
 
+/// What a crash of the database takes back when nothing of the index was synced yet.
+async fn lose_the_index(db: &Db) {
+    let tables = [
+        "deleted_objects",
+        "deletions",
+        "frame_indexes",
+        "siblings",
+        "duplicates",
+        "quarantine",
+        "repeated_records",
+        "instances",
+        "series",
+        "study_names",
+        "studies",
+        "pack_checkpoints",
+    ];
+    for table in tables {
+        let sql = format!("DELETE FROM {table}");
+        db.execute(mingying_db::AssertSqlSafe(sql), mingying_db::params![]).await.unwrap();
+    }
+    db.execute("UPDATE archive_keys SET next = 1", mingying_db::params![]).await.unwrap();
+}
+
 on_both! {
+    /// The database crashes and comes back while this process lives on: its commits are not synced.
+    async fn commits_that_the_database_lost_come_back_with_the_next_image(db: Db) {
+        let disk = SimDisk::new();
+        let bench = open_on(db.clone(), blobs_on(&disk)).await.unwrap();
+        send_mixed(&bench).await;
+        let before = answers(&bench).await;
+        lose_the_index(&db).await;
+        assert_ne!(answers(&bench).await, before);
+        bench.send(&slice(9, 1, 1)).await.unwrap();
+        assert_eq!(answers(&bench).await, before);
+        // What is no image finds the gap as well.
+        lose_the_index(&db).await;
+        let held = bench.archive.quarantine(&bench.manage(), 10, None).await.unwrap();
+        assert!(held.is_empty());
+        bench.send(&slice(10, 1, 1)).await.unwrap();
+        bench.send(&slice(10, 1, 2)).await.unwrap();
+        bench.archive.close().await;
+        // Nothing more is found at the next start.
+        let again = open_on(db, blobs_on(&disk)).await.unwrap();
+        assert_eq!(again.archive.replayed().records, 0);
+        assert!(again.archive.verify().await.unwrap().intact());
+        assert_eq!(answers(&again).await.len(), before.len() + 3);
+    }
+
     async fn a_replay_into_an_empty_database_gives_the_same_answers(db: Db) {
         let disk = SimDisk::new();
         let filled = mingying_testkit::sqlite().await;
