@@ -247,6 +247,7 @@ def made_up(root):
     put(root / "blob_scan", "torn", two[:-20])
     put(root / "blob_scan", "damaged", two.replace(bytes([100, 101]), b"??") + record(3, b"{}", two))
     put(root / "blob_scan", "skipped", b"MYR\x01junk" * 3 + two)
+    put(root / "blob_encrypted", "flips", bytes([90, 0, 0, 1, 0, 200, 1, 0, 255, 0, 80, 0, 0, 2, 64 + 16]))
 
 
 def packaged(root):

@@ -465,7 +465,8 @@ pub async fn verify_backup(dir: &Path, at: Option<Timestamp>) -> Result<Manifest
 
 /// Restores a backup, its newest state or the last one not after `at`, into a migrated database without studies and into
 /// the blob folder `blob_dir`, which must hold no packs. Every file is checked first, and that packs which are elsewhere
-/// are there; then the packs are replayed into the database. The blobs of the new store behave as `blobs` says.
+/// are there; then the packs are replayed into the database. The blobs of the new store behave as `blobs` says. `Locked`,
+/// before anything is written, when the key of a pack is not among its keys.
 pub async fn restore(
     dir: &Path,
     at: Option<Timestamp>,
@@ -479,6 +480,11 @@ pub async fn restore(
     let known = Db::known_migrations();
     if let Some(newer) = manifest.migrations.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(BackupError::Newer(newer.clone()));
+    }
+    let near = mingying_blob::keys_needed(dir, &mingying_blob::Tiers::default())?;
+    let far = manifest.elsewhere.iter().filter_map(|pack| pack.note.key_id());
+    if let Some(missing) = near.into_keys().flatten().chain(far).find(|key| !blobs.keys.has(*key)) {
+        return Err(BlobError::Locked(missing).into());
     }
     let packs = blob_dir.join("packs");
     if packs.exists() && std::fs::read_dir(&packs)?.next().is_some() {

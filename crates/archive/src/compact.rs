@@ -1,4 +1,4 @@
-//! Packs in which little is alive are copied on and removed.
+//! Packs in which little is alive are copied on and removed; so are those that are to be encrypted, or under another key.
 //!
 //! Each step leaves the archive whole. Copies are appended and synced; the rows move to them in one transaction with
 //! the checkpoint; when no row needs the pack any more, a synced transaction says that it is removed; then its file
@@ -30,7 +30,8 @@ pub struct Compacted {
 }
 
 impl Archive {
-    /// Ends what was deleted long enough ago, and rewrites sealed packs that are mostly dead or damaged.
+    /// Ends what was deleted long enough ago, and rewrites sealed packs that are mostly dead or damaged, or encrypted
+    /// otherwise than new ones where that is wanted.
     pub async fn compact(&self) -> Result<Compacted, ArchiveError> {
         let mut done = Compacted { purged: self.purge().await?, ..Compacted::default() };
         let living: HashMap<u64, (u64, u64)> = store::living(self.db()).await?;
@@ -40,7 +41,8 @@ impl Archive {
             let alive = (bytes + objects * FRAME) as f64;
             let worth = alive < self.settings().house.live_share * (pack.len + pack.void) as f64
                 || pack.void > 0
-                || damaged.contains(&pack.id);
+                || damaged.contains(&pack.id)
+                || (self.settings().house.reencrypt && !pack.current);
             if !worth || pack.guards {
                 continue;
             }

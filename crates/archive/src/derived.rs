@@ -4,9 +4,12 @@
 //! date, because what has changed has another name; nothing in it is believed that its checksum does not confirm; and
 //! all of it may be deleted at any time, under a running server as well. It is never backed up. What was made from a
 //! study can be told by its name, and goes when images of the study are deleted.
+//!
+//! Where packs are encrypted these files are, under the same key; those that are not, or under another one, go.
 
 use crate::model::InstanceRef;
 use bytes::{BufMut, Bytes};
+use mingying_blob::{BlobError, Keys};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -16,7 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Begins each file; the checksum of what follows comes next.
-const MAGIC: &[u8; 4] = b"MYD1";
+const PLAIN: &[u8; 4] = b"MYD1";
+/// As above: what follows is encrypted.
+const ENCRYPTED: &[u8; 4] = b"MYD2";
 const HEAD: usize = 8;
 /// A file may take a third of the folder: one that pushes out most of the others is not worth it.
 const LARGEST: u64 = 3;
@@ -98,6 +103,7 @@ struct Inner {
     /// `None`: nothing is kept.
     dir: Option<PathBuf>,
     max_bytes: u64,
+    keys: Keys,
     files: Mutex<Files>,
     making: Mutex<HashMap<Fingerprint, Arc<tokio::sync::Mutex<()>>>>,
     hits: AtomicU64,
@@ -163,7 +169,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Derived {
     /// Uses the folder, which is made when it is missing. What is in it already is taken over, beside the caller; what
     /// was made from `deleted` studies is removed.
-    pub fn open(dir: Option<PathBuf>, max_bytes: u64, deleted: &[String]) -> Self {
+    pub fn open(dir: Option<PathBuf>, max_bytes: u64, deleted: &[String], keys: Keys) -> Self {
         let deleted = deleted.iter().map(|uid| StudyMark::of(uid)).collect();
         let made = dir.filter(|dir| match std::fs::create_dir_all(dir) {
             Ok(()) => true,
@@ -175,6 +181,7 @@ impl Derived {
         let inner = Inner {
             dir: made,
             max_bytes,
+            keys,
             files: Mutex::default(),
             making: Mutex::default(),
             hits: AtomicU64::new(0),
@@ -228,7 +235,7 @@ impl Derived {
                     return None;
                 }
             };
-            let found = checked(&bytes);
+            let found = opened(&inner.keys, name, &bytes);
             if found.is_none() {
                 tracing::warn!("a derived file is damaged and is made again");
                 lock(&inner.files).forget(name);
@@ -249,8 +256,9 @@ impl Derived {
             return;
         }
         let write = move || {
+            let Ok(body) = closed(&inner.keys, name, body) else { return };
             let mut file = Vec::with_capacity(HEAD + body.len());
-            file.put_slice(MAGIC);
+            file.put_slice(magic(&inner.keys));
             file.put_u32_le(crc32fast::hash(&body));
             file.put_slice(&body);
             let unfinished = path.with_extension(UNFINISHED);
@@ -315,10 +323,36 @@ impl Drop for Turn {
     }
 }
 
-fn checked(bytes: &Bytes) -> Option<Bytes> {
+fn magic(keys: &Keys) -> &'static [u8; 4] {
+    if keys.current().is_some() { ENCRYPTED } else { PLAIN }
+}
+
+/// The body as it is kept.
+fn closed(keys: &Keys, name: Fingerprint, body: Bytes) -> Result<Bytes, BlobError> {
+    match keys.current() {
+        None => Ok(body),
+        Some(_) => keys.close_box(name.to_string().as_bytes(), &body).map(Bytes::from),
+    }
+}
+
+/// The body of a file, if it is what was made.
+fn opened(keys: &Keys, name: Fingerprint, bytes: &Bytes) -> Option<Bytes> {
     let crc = u32::from_le_bytes(bytes.get(4..HEAD)?.try_into().ok()?);
     let body = bytes.slice(HEAD..);
-    (bytes.starts_with(MAGIC) && crc32fast::hash(&body) == crc).then_some(body)
+    if !bytes.starts_with(magic(keys)) || crc32fast::hash(&body) != crc {
+        return None;
+    }
+    match keys.current() {
+        None => Some(body),
+        Some(_) => keys.open_box(name.to_string().as_bytes(), &body).map(Bytes::from),
+    }
+}
+
+/// Whether a file is kept as it would be now. Where nothing is encrypted that is not looked at.
+fn is_kept_so(keys: &Keys, path: &Path) -> bool {
+    let mut begin = [0; 4];
+    let mut read = || std::fs::File::open(path).and_then(|mut file| io::Read::read_exact(&mut file, &mut begin));
+    keys.current().is_none() || (read().is_ok() && begin == *ENCRYPTED)
 }
 
 fn remove(inner: &Inner, names: &[Fingerprint]) {
@@ -336,12 +370,12 @@ fn take_over(inner: &Inner, dir: &Path, deleted: &HashSet<StudyMark>) -> io::Res
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         match parse(name) {
-            Some(name) if !deleted.contains(&name.study) => {
+            Some(name) if !deleted.contains(&name.study) && is_kept_so(&inner.keys, &entry.path()) => {
                 if let Ok(about) = entry.metadata() {
                     found.push((about.modified().ok(), name, about.len()));
                 }
             }
-            // Half written, of a deleted study, or named as an earlier version did.
+            // Half written, of a deleted study, not encrypted, or named as an earlier version did.
             _ => drop(std::fs::remove_file(entry.path())),
         }
     }
@@ -413,7 +447,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_made_is_found_again_also_by_the_next_process() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || Derived::open(Some(dir.path().join("derived")), 1 << 20, &[]);
+        let open = || Derived::open(Some(dir.path().join("derived")), 1 << 20, &[], Keys::default());
         let derived = open();
         assert!(ask(&derived, 1, 100).await);
         assert!(!ask(&derived, 1, 100).await);
@@ -430,7 +464,7 @@ mod tests {
     #[tokio::test]
     async fn a_damaged_file_is_made_again() {
         let dir = tempfile::tempdir().unwrap();
-        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[]);
+        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[], Keys::default());
         ask(&derived, 1, 100).await;
         let path = dir.path().join(name(1).to_string());
         let whole = std::fs::read(&path).unwrap();
@@ -449,7 +483,7 @@ mod tests {
     #[tokio::test]
     async fn the_bound_holds_and_what_is_used_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let derived = Derived::open(Some(dir.path().to_owned()), 3500, &[]);
+        let derived = Derived::open(Some(dir.path().to_owned()), 3500, &[], Keys::default());
         for n in 1..=3 {
             assert!(ask(&derived, n, 1000).await);
         }
@@ -459,7 +493,7 @@ mod tests {
         assert!(!ask(&derived, 1, 1000).await, "used after the others");
         assert!(ask(&derived, 2, 1000).await, "not used for longest");
         drop(derived);
-        let derived = Derived::open(Some(dir.path().to_owned()), 1500, &[]);
+        let derived = Derived::open(Some(dir.path().to_owned()), 1500, &[], Keys::default());
         while derived.stats().bytes == 0
             || derived.stats().bytes > 1500
             || std::fs::read_dir(dir.path()).unwrap().count() > 1
@@ -474,7 +508,7 @@ mod tests {
         let of = |uid: &str| Fingerprint { study: StudyMark::of(uid), content: [1; 16] };
         let make = || async { Ok::<_, ()>(text(100)) };
         let files = || std::fs::read_dir(dir.path()).unwrap().count();
-        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[]);
+        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[], Keys::default());
         for uid in ["1.2.3", "1.2.4"] {
             derived.get_or_make(of(uid), || true, make()).await.unwrap();
         }
@@ -484,7 +518,7 @@ mod tests {
         // Deleted while this process was down; and a file of an earlier version, which nothing would ever find.
         std::fs::write(dir.path().join("0".repeat(32)), b"x").unwrap();
         drop(derived);
-        Derived::open(Some(dir.path().to_owned()), 1 << 20, &["1.2.4".to_owned()]);
+        Derived::open(Some(dir.path().to_owned()), 1 << 20, &["1.2.4".to_owned()], Keys::default());
         while files() > 0 {
             std::thread::yield_now();
         }
@@ -493,7 +527,7 @@ mod tests {
     #[tokio::test]
     async fn many_who_ask_at_once_make_it_once() {
         let dir = tempfile::tempdir().unwrap();
-        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[]);
+        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[], Keys::default());
         let made = futures::future::join_all((0..8).map(|_| ask(&derived, 1, 100))).await;
         assert_eq!(made.iter().filter(|made| **made).count(), 1);
         assert!(lock(&derived.inner.making).is_empty());
@@ -510,11 +544,33 @@ mod tests {
     #[tokio::test]
     async fn without_room_or_folder_it_is_made_each_time() {
         let dir = tempfile::tempdir().unwrap();
-        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[]);
+        let derived = Derived::open(Some(dir.path().to_owned()), 1 << 20, &[], Keys::default());
         derived.get_or_make(name(1), || false, async { Ok::<_, ()>(text(10)) }).await.unwrap();
         assert!(ask(&derived, 1, 10).await);
         assert!(ask(&derived, 2, 1 << 19).await && ask(&derived, 2, 1 << 19).await, "too large a part of the folder");
-        let derived = Derived::open(None, 1 << 20, &[]);
+        let derived = Derived::open(None, 1 << 20, &[], Keys::default());
         assert!(ask(&derived, 1, 10).await && ask(&derived, 1, 10).await);
+    }
+
+    #[tokio::test]
+    async fn where_packs_are_encrypted_so_are_these() {
+        let key = mingying_blob::MasterKey::random().unwrap();
+        let keys = Keys::new(Some((mingying_blob::Cipher::Aes256Gcm, key)), []);
+        let dir = tempfile::tempdir().unwrap();
+        let open = |keys: &Keys| Derived::open(Some(dir.path().to_owned()), 1 << 20, &[], keys.clone());
+        let plain = open(&Keys::default());
+        assert!(ask(&plain, 1, 100).await && ask(&plain, 2, 100).await);
+        let path = |n| dir.path().join(name(n).to_string());
+        let derived = open(&keys);
+        while path(1).exists() || path(2).exists() {
+            std::thread::yield_now();
+        }
+        assert!(ask(&derived, 1, 100).await && !ask(&derived, 1, 100).await);
+        let kept = std::fs::read(path(1)).unwrap();
+        assert!(!kept.windows(20).any(|part| part == &text(100)[..20]));
+        // Under another name it is not taken for what it is not.
+        std::fs::copy(path(1), path(2)).unwrap();
+        assert!(ask(&derived, 2, 100).await);
+        assert!(!ask(&open(&keys), 1, 100).await, "also by the next process");
     }
 }

@@ -32,6 +32,8 @@ pub struct Housekeeping {
     pub live_share: f64,
     /// How long what was deleted can be brought back.
     pub keep_deleted: Duration,
+    /// Sealed packs that are not encrypted as new ones are, are rewritten.
+    pub reencrypt: bool,
 }
 
 impl Default for Housekeeping {
@@ -42,6 +44,7 @@ impl Default for Housekeeping {
             scrub_every: Duration::from_hours(7 * 24),
             live_share: 0.5,
             keep_deleted: Duration::from_hours(30 * 24),
+            reencrypt: false,
         }
     }
 }

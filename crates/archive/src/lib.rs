@@ -194,9 +194,10 @@ impl Archive {
         let (queue, tasks) = commit::start(db.clone(), blobs.clone(), ctx, &settings);
         let derived = {
             let deleted = store::deleted_studies(&db).await?;
-            derived::Derived::open(settings.derived.clone(), settings.max_derived, &deleted)
+            derived::Derived::open(settings.derived.clone(), settings.max_derived, &deleted, blobs.keys().clone())
         };
-        let siblings = siblings::Siblings::open(&db, settings.siblings.as_deref(), &settings, clock.now()).await?;
+        let dir = settings.siblings.as_deref();
+        let siblings = siblings::Siblings::open(&db, dir, &settings, blobs.keys(), clock.now()).await?;
         let inner = Inner {
             db,
             blobs,

@@ -147,7 +147,8 @@ mod tests {
     const DAY: i64 = 24 * 3600 * 1_000_000;
 
     fn pack(id: u64, tier: Tier, sealed: Option<i64>) -> PackHome {
-        PackHome { id, len: 1000, tier, sealed_at: sealed.map(|day| Timestamp::from_micros(day * DAY)), shared: false }
+        let sealed_at = sealed.map(|day| Timestamp::from_micros(day * DAY));
+        PackHome { id, len: 1000, tier, sealed_at, shared: false, key: None }
     }
 
     fn room() -> Room {

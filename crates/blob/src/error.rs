@@ -1,3 +1,4 @@
+use crate::crypt::KeyId;
 use crate::objects::Unreachable;
 use mingying_kernel::{Coded, ErrorKind};
 use std::io;
@@ -20,6 +21,9 @@ pub enum BlobError {
     /// Packs and configuration do not fit each other.
     #[error("tiers: {0}")]
     Misplaced(&'static str),
+    /// It may be sound: it is encrypted with a key that is not here.
+    #[error("packs are encrypted with the key {0}, which is not among the configured ones")]
+    Locked(KeyId),
     #[error("blob store is closed")]
     Closed,
     #[error("blob storage: {0}")]
@@ -48,7 +52,7 @@ impl Coded for BlobError {
         match self {
             Self::StorageFull => ErrorKind::StorageFull,
             Self::NotFound => ErrorKind::NotFound,
-            Self::Closed | Self::Unavailable => ErrorKind::Unavailable,
+            Self::Closed | Self::Unavailable | Self::Locked(_) => ErrorKind::Unavailable,
             Self::Misplaced(_) | Self::Corrupt(_) | Self::Io(_) => ErrorKind::Internal,
         }
     }
@@ -60,6 +64,7 @@ impl Coded for BlobError {
             Self::NotFound => "not_found",
             Self::Unavailable => "blob.unavailable",
             Self::Misplaced(_) => "blob.tiers",
+            Self::Locked(_) => "blob.locked",
             Self::Closed => "blob.closed",
             Self::Io(_) => "blob.io",
         }

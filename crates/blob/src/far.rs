@@ -62,7 +62,7 @@ impl Far {
 
     pub fn found(&self, pack: u64) -> Option<Home> {
         let len = lock(&self.found).get(&pack).copied()?;
-        Some(Home { tier: Tier::Objects, len, made_at: 0, before: None, sha256: None, shared: false })
+        Some(Home { tier: Tier::Objects, len, made_at: 0, before: None, sha256: None, shared: false, key: None })
     }
 
     pub fn forget(&self, pack: u64) {

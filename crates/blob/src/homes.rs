@@ -5,10 +5,11 @@
 //! and a note says where a pack lies that is not on the fast disk. A note that a crash tore says nothing; the original is
 //! still there then.
 
-use crate::BlobError;
+use crate::crypt::KeyId;
 use crate::disk::{Disk, LocalDisk};
-use crate::record::{Ended, PACK_HEADER, PackHeaderError, made_at, read_pack_header};
+use crate::record::{Ended, PACK_HEADER, PackHeaderError, key_of, made_at, read_pack_header};
 use crate::scan::readable;
+use crate::{BlobError, Tiers};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -52,6 +53,8 @@ pub(crate) struct Home {
     pub sha256: Option<[u8; 32]>,
     /// It lies on a local disk, and a copy of it in the object store, where other nodes find it.
     pub shared: bool,
+    /// The master key that it is encrypted with.
+    pub key: Option<KeyId>,
 }
 
 impl Home {
@@ -71,9 +74,17 @@ pub struct PackNote {
     pub before: Option<(u64, u64)>,
     /// Of all its bytes, in hexadecimal; unknown when the note was made anew from the object store.
     pub sha256: Option<String>,
+    /// Id of the master key that it is encrypted with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 impl PackNote {
+    /// The master key that it takes to read the pack, if any.
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.key.as_deref().and_then(KeyId::parse)
+    }
+
     fn of(home: &Home) -> Self {
         Self {
             v: 1,
@@ -81,8 +92,28 @@ impl PackNote {
             made_at: home.made_at,
             before: home.before.map(|before| (before.pack, before.at)),
             sha256: home.sha256.map(|sha256| hex(&sha256)),
+            key: home.key.map(|key| key.to_string()),
         }
     }
+}
+
+/// The packs whose files lie in a store that is not open, in `dir`.
+pub fn pack_ids(dir: &Path) -> Result<Vec<u64>, BlobError> {
+    packs_in(&LocalDisk, &dir.join("packs"))
+}
+
+/// How many packs of a store that is not open, in `dir`, need which master key; `None`: they are not encrypted. Asks no
+/// object store.
+pub fn keys_needed(dir: &Path, tiers: &Tiers) -> Result<BTreeMap<Option<KeyId>, u64>, BlobError> {
+    let mut needed = BTreeMap::new();
+    let packs = dir.join("packs");
+    if packs.exists() {
+        let large = tiers.large.as_ref().map(|large| large.join("packs"));
+        for home in survey(&LocalDisk, &packs, large.as_deref(), tiers.objects.is_some(), true)?.homes.values() {
+            *needed.entry(home.key).or_default() += 1;
+        }
+    }
+    Ok(needed)
 }
 
 /// All packs of a store.
@@ -200,18 +231,18 @@ pub(crate) fn look(disk: &dyn Disk, dir: &Path, pack: u64, tier: Tier) -> Result
     let file = disk.open_to_read(&dir.join(pack_name(pack)))?;
     let len = file.size()?;
     let header = readable(&*file, 0, PACK_HEADER as usize)?.unwrap_or_default();
-    let before = match read_pack_header(&header, pack) {
-        Ok(before) => before,
+    let (before, key) = match read_pack_header(&header, pack) {
+        Ok(before) => (before, key_of(&header)),
         Err(PackHeaderError::Version) => return Err(BlobError::Corrupt("pack of an unknown format version")),
         // A power cut may leave a name without its header: nothing in it was ever acknowledged.
         Err(PackHeaderError::Damaged) if len <= PACK_HEADER => return Ok(None),
         // Its records each stand for themselves.
         Err(PackHeaderError::Damaged) => {
             tracing::error!(pack, "the header of a pack is damaged");
-            None
+            (None, None)
         }
     };
-    Ok(Some(Home { tier, len, made_at: made_at(&header), before, sha256: None, shared: false }))
+    Ok(Some(Home { tier, len, made_at: made_at(&header), before, sha256: None, shared: false, key }))
 }
 
 fn read_note(disk: &dyn Disk, dir: &Path, pack: u64, tier: Tier) -> Result<Option<Home>, BlobError> {
@@ -228,6 +259,7 @@ fn read_note(disk: &dyn Disk, dir: &Path, pack: u64, tier: Tier) -> Result<Optio
         before: note.before.map(|(pack, at)| Ended { pack, at }),
         sha256: note.sha256.as_deref().and_then(unhex),
         shared: false,
+        key: note.key_id(),
     }))
 }
 

@@ -7,10 +7,14 @@
 //! A pack that is written no more may move from the fast disk to a larger one and to an object store (`moving`, `homes`).
 //! Where it lies changes nothing for who reads it, but that a tier may be out of reach.
 //!
+//! What is written can be encrypted, with keys that the installation names (`crypt`). Where packs lie, how they are found
+//! again, copied and removed, is the same.
+//!
 //! Publishing is the durability point of the archive. After a failed sync nothing of the batch counts and the file is
 //! never written again; when the disk is full the batch is refused and later ones work as soon as there is room.
 
 mod buffers;
+mod crypt;
 mod disk;
 mod error;
 mod far;
@@ -21,6 +25,7 @@ mod moving;
 mod objectfile;
 mod objects;
 mod packs;
+mod payload;
 mod recall;
 mod record;
 mod s3;
@@ -32,10 +37,11 @@ pub mod sim;
 pub mod simbucket;
 mod stage;
 
+pub use crypt::{Cipher, KeyId, Keys, MasterKey};
 pub use disk::{Disk, DiskFile, LocalDisk};
 pub use error::BlobError;
 pub use far::Neighbours;
-pub use homes::{PackNote, Tier, note_in_objects};
+pub use homes::{PackNote, Tier, keys_needed, note_in_objects, pack_ids};
 pub use moving::PackHome;
 pub use objects::Bucket;
 pub use packs::{Entry, PackInfo, Sealed, store_of};
@@ -89,6 +95,8 @@ pub struct Settings {
     pub reserve: u64,
     /// Where packs may lie besides.
     pub tiers: Tiers,
+    /// What packs are encrypted with, if at all.
+    pub keys: Keys,
 }
 
 /// Where packs may lie beside the fast disk.
@@ -107,6 +115,7 @@ impl Default for Settings {
             memory: 96 << 20,
             reserve: 64 << 20,
             tiers: Tiers::default(),
+            keys: Keys::default(),
         }
     }
 }
@@ -121,7 +130,7 @@ pub struct Blobs {
 }
 
 impl Blobs {
-    /// Opens or makes the store in `dir` on the machine's disk.
+    /// Opens or makes the store in `dir` on the machine's disk. `Locked` when it holds packs whose key is not given.
     pub fn open(dir: &Path, settings: Settings) -> Result<Self, BlobError> {
         Self::open_on(Arc::new(LocalDisk), dir, settings)
     }
@@ -251,6 +260,11 @@ impl Blobs {
         blocking(move || packs.copy(pack, &to, from, before)).await
     }
 
+    /// What packs are encrypted with.
+    pub fn keys(&self) -> &Keys {
+        &self.packs.keys
+    }
+
     /// What stays free on the disk: publishing and spooling are refused when they would leave less.
     pub fn reserve(&self) -> u64 {
         self.packs.reserve()
@@ -289,7 +303,10 @@ impl Blobs {
         max_records: usize,
     ) -> Result<Scan, BlobError> {
         let (packs, dir) = (self.of(pack), dir.to_owned());
-        blocking(move || scan::scan(&*packs.replica(&dir, pack)?, pack, from, to, max_records, Depth::Whole)).await
+        blocking(move || {
+            scan::scan(&*packs.replica(&dir, pack)?, &packs.keys, pack, from, to, max_records, Depth::Whole)
+        })
+        .await
     }
 
     /// Stages the payload of a record again, from this store's pack or from the copy in `replica`. `Corrupt` unless it
@@ -304,10 +321,7 @@ impl Blobs {
                 (self.of(found.location.pack), found.location, replica.map(Path::to_owned));
             let bytes = blocking(move || match replica {
                 None => packs.read(location, at, part),
-                Some(dir) => {
-                    let file = packs.replica(&dir, location.pack)?;
-                    Ok(Bytes::from(file.read_some(location.at + at, part as usize)?))
-                }
+                Some(dir) => packs.read_replica(&dir, location, at, part),
             })
             .await?;
             if bytes.is_empty() {

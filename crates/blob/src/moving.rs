@@ -4,12 +4,13 @@
 //! and only then removes the original. It may be dropped or cut off at any step: what is begun anew finds the original
 //! where it was. Who reads the pack meanwhile reads on.
 
+use crate::crypt::KeyId;
 use crate::disk::{Disk as _, DiskFile, LocalDisk};
 use crate::homes::{self, Home, PackNote, Tier, erase, pack_name};
 use crate::objects::{Failed, Objects, PART, Upload, owner};
 use crate::packs::{Packs, lock};
 use crate::recall::RecallStats;
-use crate::record::{PACK_HEADER, made_at, read_pack_header};
+use crate::record::{PACK_HEADER, key_of, made_at, read_pack_header};
 use crate::{BlobError, Blobs, Tiers, blocking};
 use bytes::Bytes;
 use mingying_kernel::Timestamp;
@@ -30,6 +31,8 @@ pub struct PackHome {
     pub sealed_at: Option<Timestamp>,
     /// It lies on a local disk, and a copy of it in the object store.
     pub shared: bool,
+    /// The master key that it is encrypted with.
+    pub key: Option<KeyId>,
 }
 
 /// Where a copy is being written.
@@ -47,12 +50,9 @@ impl Blobs {
             let begun = |home: &Home| Some(Timestamp::from_micros(home.made_at));
             let last = homes.values().next_back().filter(|_| packs.closed).and_then(begun);
             let sealed_at = homes.values().skip(1).map(begun).chain(std::iter::once(last));
-            all.extend(homes.iter().zip(sealed_at).map(|((id, home), sealed_at)| PackHome {
-                id: *id,
-                len: home.len,
-                tier: home.tier,
-                sealed_at,
-                shared: home.shared,
+            all.extend(homes.iter().zip(sealed_at).map(|((id, home), sealed_at)| {
+                let Home { len, tier, shared, key, .. } = *home;
+                PackHome { id: *id, len, tier, sealed_at, shared, key }
             }));
         }
         all.sort_by_key(|pack| pack.id);
@@ -215,11 +215,10 @@ impl Blobs {
                     continue;
                 }
                 let header = objects.read_back(pack, 0..PACK_HEADER).await?;
-                let before = read_pack_header(&header, pack).unwrap_or_default();
-                found.push((
-                    pack,
-                    Home { tier: Tier::Objects, len, made_at: made_at(&header), before, sha256: None, shared: false },
-                ));
+                let (tier, made_at) = (Tier::Objects, made_at(&header));
+                let (before, key) =
+                    read_pack_header(&header, pack).map_or((None, None), |before| (before, key_of(&header)));
+                found.push((pack, Home { tier, len, made_at, before, sha256: None, shared: false, key }));
             }
         }
         let known = lock(&self.packs.homes).keys().next().copied();
@@ -230,6 +229,7 @@ impl Blobs {
             for (pack, home) in found {
                 let ours = owner(pack) == store && packs.home(pack).is_none() && !lock(&packs.gone).contains(&pack);
                 if ours {
+                    packs.unlocked(&home)?;
                     homes::write_note(&*packs.disk, &packs.dir, pack, home.tier, &home.note())?;
                     lock(&packs.homes).insert(pack, home);
                     adopted += 1;

@@ -1,10 +1,12 @@
 //! The pack files: appended to by one writer, read by anybody, never changed.
 
+use crate::crypt::{DataKey, Keys, RecordKey};
 use crate::disk::{Disk, DiskFile};
 use crate::far::{Far, FarFile};
 use crate::homes::{self, Home, Tier, pack_name};
 use crate::objectfile::ObjectFile;
 use crate::objects::Objects;
+use crate::payload::{self, FRONT, Get};
 use crate::record::{
     Ended, Header, Kind, MAX_META, PACK_HEADER, SUM_CHUNK, Standing, Trailer, pack_header, read_pack_header,
 };
@@ -19,8 +21,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A record's front up to this length is read at once: header, meta and checksums of all but very large objects.
-const FRONT: u64 = 8 << 10;
 /// File handles kept open for reading.
 const OPEN_PACKS: usize = 256;
 
@@ -49,6 +49,8 @@ pub struct Sealed {
     pub void: u64,
     /// The pack before it has such bytes, and only this pack's header says so: it must not go first.
     pub guards: bool,
+    /// Encrypted, or not, as what is written now.
+    pub current: bool,
 }
 
 /// The pack that is being written.
@@ -56,10 +58,13 @@ struct Current {
     pack: u64,
     file: Arc<dyn DiskFile>,
     len: u64,
+    /// Encrypts what is added.
+    key: Option<Arc<DataKey>>,
 }
 
 pub(crate) struct Packs {
     pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) keys: Keys,
     pub(crate) dir: PathBuf,
     /// The folder of packs on the large disk.
     pub(crate) large: Option<PathBuf>,
@@ -94,11 +99,13 @@ impl Packs {
             None => None,
         };
         let survey = homes::survey(&*disk, dir, large.as_deref(), objects.is_some(), true)?;
+        survey.homes.values().try_for_each(|home| unlocked(&settings.keys, home))?;
         let store = survey.homes.keys().next().map_or_else(new_store, |pack| store_of(*pack));
         Ok(Self::with(disk, dir, large, objects, store, survey, settings))
     }
 
-    /// A store that another node began. What it keeps in the object store is reached through `objects`.
+    /// A store that another node began. What it keeps in the object store is reached through `objects`. `Locked` as for
+    /// `open`.
     pub fn adopt(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -109,6 +116,7 @@ impl Packs {
         let large = settings.tiers.large.as_ref().map(|large| large.join("packs"));
         let mut survey = homes::survey(&*disk, dir, large.as_deref(), objects.is_some(), false)?;
         survey.homes.retain(|pack, _| store_of(*pack) == store);
+        survey.homes.values().try_for_each(|home| unlocked(&settings.keys, home))?;
         let packs = Self::with(disk, dir, large, objects, store, survey, settings);
         Ok(Self { closed: true, ..packs })
     }
@@ -131,6 +139,7 @@ impl Packs {
     ) -> Self {
         Self {
             disk,
+            keys: settings.keys.clone(),
             dir: dir.to_owned(),
             large,
             objects,
@@ -248,7 +257,8 @@ impl Packs {
         if batch.iter().any(|entry| entry.meta.len() > MAX_META as usize) {
             return Err(BlobError::Corrupt("meta of a record is too long"));
         }
-        let need: u64 = batch.iter().map(|entry| header_of(entry, None).total()).sum();
+        let encrypted = self.keys.current().is_some();
+        let need: u64 = batch.iter().map(|entry| header_of(entry, None, encrypted).total()).sum();
         // A full disk is emptied by tombstones and by copies of what still lives.
         let takes_room = batch.iter().any(|entry| entry.kind == Kind::Object);
         let reserve = if takes_room { self.reserve } else { self.reserve / 2 };
@@ -299,18 +309,25 @@ impl Packs {
                 Err(e) => return Err(e.into()),
             }
         };
+        let id = self.keys.current();
         let written = (|| {
-            file.write_at(&[IoSlice::new(&pack_header(pack, now, before))], 0)?;
+            let key = self.keys.data_key(pack)?;
+            file.write_at(&[IoSlice::new(&pack_header(pack, now, before, id))], 0)?;
             file.sync_data()?;
-            self.disk.sync_dir(&self.dir)
+            self.disk.sync_dir(&self.dir)?;
+            Ok::<_, BlobError>(key)
         })();
-        if let Err(error) = written {
-            let _ = self.disk.remove(&self.path(pack));
-            return Err(error.into());
-        }
-        let home = Home { tier: Tier::Fast, len: PACK_HEADER, made_at: now, before, sha256: None, shared: false };
+        let key = match written {
+            Ok(key) => key,
+            Err(error) => {
+                let _ = self.disk.remove(&self.path(pack));
+                return Err(error);
+            }
+        };
+        let home =
+            Home { tier: Tier::Fast, len: PACK_HEADER, made_at: now, before, sha256: None, shared: false, key: id };
         lock(&self.homes).insert(pack, home);
-        Ok(Current { pack, file, len: PACK_HEADER })
+        Ok(Current { pack, file, len: PACK_HEADER, key })
     }
 
     /// Ends the pack that is written, when it was begun before `begun_before` and holds anything: from then on it may
@@ -388,7 +405,7 @@ impl Packs {
     /// Fills the buffer from `offset` of a payload. Each piece of the payload that is touched is compared with its
     /// checksum: these are the bytes that were published, or it fails.
     pub fn read_exact(&self, location: Location, offset: u64, buffer: &mut [u8]) -> Result<(), BlobError> {
-        let mut read = || self.fetch(location, offset, buffer, |file, at, buffer| file.read_full(at, buffer));
+        let mut read = || self.fetch(location, offset, buffer, Get::Wait);
         let mut there = read();
         if let Err(BlobError::Corrupt(_)) = there
             && let Some((objects, _)) = self.recallable(location.pack)
@@ -407,71 +424,23 @@ impl Packs {
 
     /// As `read_exact`, when everything that it takes is in the machine's memory: whether it was.
     pub fn read_cached(&self, location: Location, offset: u64, buffer: &mut [u8]) -> Result<bool, BlobError> {
-        match self.fetch(location, offset, buffer, |file, at, buffer| file.read_cached(buffer, at)) {
+        match self.fetch(location, offset, buffer, Get::Now) {
             Err(BlobError::Io(_) | BlobError::Unavailable) => Ok(false),
             Err(BlobError::Corrupt(_)) if self.recallable(location.pack).is_some() => Ok(false),
             there => there,
         }
     }
 
-    /// `false` when `get` did not give everything.
-    fn fetch(
-        &self,
-        location: Location,
-        offset: u64,
-        buffer: &mut [u8],
-        get: impl Fn(&dyn DiskFile, u64, &mut [u8]) -> std::io::Result<usize>,
-    ) -> Result<bool, BlobError> {
+    fn fetch(&self, location: Location, offset: u64, buffer: &mut [u8], how: Get) -> Result<bool, BlobError> {
         if buffer.is_empty() {
             return Ok(true);
         }
-        let file = self.file(location.pack)?;
-        let get = |at, buffer: &mut [u8]| Ok::<_, BlobError>(get(&*file, at, buffer)? == buffer.len());
-        let front_len = location.at.saturating_sub(location.record);
-        let mut front = vec![0; front_len.min(FRONT) as usize];
-        if !get(location.record, &mut front)? || !get(location.at + offset, buffer)? {
-            return Ok(false);
-        }
-        let header = Header::decode(&front)
-            .filter(|h| location.record + h.payload_at() == location.at && h.payload_len == location.len)
-            .filter(|h| h.place.is_none_or(|at| at == Standing { pack: location.pack, at: location.record }))
-            .ok_or(BlobError::Corrupt("header of a record"))?;
-        if !header.sums {
-            return Ok(true);
-        }
-        let first = offset / SUM_CHUNK;
-        let count = (offset + buffer.len() as u64).div_ceil(SUM_CHUNK) - first;
-        let sums_at = front_len - header.sums_len() + first * 4;
-        let sums = match front.get(sums_at as usize..(sums_at + count * 4) as usize) {
-            Some(sums) => sums,
-            None => {
-                front.resize((count * 4) as usize, 0);
-                if !get(location.record + sums_at, &mut front)? {
-                    return Ok(false);
-                }
-                &front
-            }
-        };
-        // The first and the last piece reach beyond the buffer.
-        let mut edge = Vec::new();
-        let mut beyond = |from: u64, to: u64, crc: u32| {
-            edge.resize((to - from) as usize, 0);
-            Ok::<_, BlobError>(get(location.at + from, &mut edge)?.then(|| crc32c::crc32c_append(crc, &edge)))
-        };
-        let (mut at, mut rest) = (offset, &*buffer);
-        for (piece, sum) in (first..).zip(sums.as_chunks::<4>().0) {
-            let (begin, end) = (piece * SUM_CHUNK, ((piece + 1) * SUM_CHUNK).min(location.len));
-            let Some(crc) = beyond(begin, at, 0)? else { return Ok(false) };
-            let (now, later) = rest.split_at(rest.len().min((end - at) as usize));
-            (at, rest) = (at + now.len() as u64, later);
-            let Some(crc) = beyond(at, end, crc32c::crc32c_append(crc, now))? else { return Ok(false) };
-            if crc != u32::from_le_bytes(*sum) {
-                tracing::error!(pack = location.pack, at = location.at + begin, "stored bytes are damaged");
-                return Err(BlobError::Corrupt("payload"));
-            }
-            at = end;
-        }
-        Ok(true)
+        payload::fetch(&*self.file(location.pack)?, &self.keys, location, offset, buffer, how)
+    }
+
+    /// Fails when the key of a pack is not here.
+    pub(crate) fn unlocked(&self, home: &Home) -> Result<(), BlobError> {
+        unlocked(&self.keys, home)
     }
 
     /// Writes the bytes of a pack from `from` on to the same place of another file, and syncs it. `sha` has hashed what
@@ -519,7 +488,7 @@ impl Packs {
             return Ok(Scan { end: from, ..Scan::default() });
         }
         let file = self.file_to_pass(pack)?;
-        let mut scan = scan::scan(&*file, pack, from, to, max_records, depth)?;
+        let mut scan = scan::scan(&*file, &self.keys, pack, from, to, max_records, depth)?;
         if scan.next.is_none() {
             self.passed(pack);
         }
@@ -533,7 +502,7 @@ impl Packs {
     /// The record that begins at `at`, whole and sound.
     pub fn record(&self, pack: u64, at: u64) -> Result<Found, BlobError> {
         let to = self.len_of(pack)?;
-        let found = scan::read_record(&*self.file(pack)?, pack, at, to, Depth::Whole, Trust::Given)?;
+        let found = scan::read_record(&*self.file(pack)?, &self.keys, pack, at, to, Depth::Whole, Trust::Given)?;
         found.map_err(|_| BlobError::Corrupt("record"))
     }
 
@@ -546,27 +515,36 @@ impl Packs {
         }
     }
 
+    /// Part of a payload as the copy of its pack in `dir` has it.
+    pub fn read_replica(&self, dir: &Path, location: Location, offset: u64, len: u64) -> Result<Bytes, BlobError> {
+        let mut buffer = vec![0; len as usize];
+        let file = self.replica(dir, location.pack)?;
+        let there = payload::fetch(&*file, &self.keys, location, offset, &mut buffer, Get::Wait)?;
+        if there { Ok(buffer.into()) } else { Err(BlobError::Corrupt("record")) }
+    }
+
     /// Packs before the newest, which alone is written.
     pub fn sealed(&self) -> Result<Vec<Sealed>, BlobError> {
         let mut packs: Vec<(u64, Home)> = lock(&self.homes).iter().map(|(id, home)| (*id, *home)).collect();
         let growing = self.growing();
         packs.retain(|(id, _)| Some(*id) != growing);
         let mut sealed: Vec<Sealed> = Vec::with_capacity(packs.len());
-        for (id, Home { len, tier, .. }) in packs {
+        for (id, Home { len, tier, key, .. }) in packs {
             // Only what counts is moved to other tiers.
             let void = if tier == Tier::Fast && !self.closed { self.file(id)?.size()?.saturating_sub(len) } else { 0 };
             let guards = sealed.last().is_some_and(|before| before.void > 0);
-            sealed.push(Sealed { id, len, void, guards });
+            sealed.push(Sealed { id, len, void, guards, current: key == self.keys.current() });
         }
         Ok(sealed)
     }
 
-    /// Goes on writing in the newest pack: cuts what follows its last whole record, which ends at `end`.
+    /// Goes on writing in the newest pack: cuts what follows its last whole record, which ends at `end`. A pack under
+    /// another key than what is written now is ended there.
     pub fn resume(&self, pack: u64, end: u64) -> Result<(), BlobError> {
         let mut writer = lock(&self.writer);
-        let newest =
-            lock(&self.homes).iter().next_back().is_some_and(|(id, home)| *id == pack && home.tier == Tier::Fast);
-        if !newest || writer.is_some() {
+        let newest = lock(&self.homes).iter().next_back().map(|(id, home)| (*id, *home));
+        let Some((_, home)) = newest.filter(|(id, home)| *id == pack && home.tier == Tier::Fast) else { return Ok(()) };
+        if writer.is_some() {
             return Ok(());
         }
         self.set_len(pack, end);
@@ -579,7 +557,11 @@ impl Packs {
             file.truncate(end)?;
             file.sync_data()?;
         }
-        *writer = Some(Current { pack, file, len: end });
+        if home.key == self.keys.current() {
+            // A data key of its own: whatever was cut off was encrypted with another.
+            let key = self.keys.data_key(pack)?;
+            *writer = Some(Current { pack, file, len: end, key });
+        }
         Ok(())
     }
 }
@@ -602,10 +584,19 @@ pub fn store_of(pack: u64) -> u32 {
     (pack >> 32) as u32
 }
 
-fn header_of(entry: &Entry, place: Option<Standing>) -> Header {
+/// Fails when the key of a pack is not here.
+fn unlocked(keys: &Keys, home: &Home) -> Result<(), BlobError> {
+    match home.key.filter(|key| !keys.has(*key)) {
+        Some(missing) => Err(BlobError::Locked(missing)),
+        None => Ok(()),
+    }
+}
+
+fn header_of(entry: &Entry, place: Option<Standing>, encrypted: bool) -> Header {
     Header {
         kind: entry.kind,
         sums: true,
+        encrypted,
         meta_len: entry.meta.len() as u32,
         head_len: entry.staged.head_len,
         payload_len: entry.staged.len,
@@ -617,13 +608,32 @@ fn write_all(current: &Current, batch: &[Entry]) -> Result<(Vec<Location>, u64),
     let mut at = current.len;
     let mut locations = Vec::with_capacity(batch.len());
     for entry in batch {
-        let header = header_of(entry, Some(Standing { pack: current.pack, at }));
-        let staged = &entry.staged;
-        let crc = Trailer::crc_of(&entry.meta, &staged.sums, &staged.sha256, header.total());
-        let trailer = Trailer { crc, sha256: staged.sha256, total: header.total() };
-        staged.copy_to(&*current.file, &[&header.encode(), &entry.meta, &staged.sums], &trailer.encode(), at)?;
+        let header = header_of(entry, Some(Standing { pack: current.pack, at }), current.key.is_some());
+        let (head, total, staged) = (header.encode(), header.total(), &entry.staged);
+        let end = |meta: &[u8], sums: &[u8], sha256| {
+            Trailer { crc: Trailer::crc_of(meta, sums, &sha256, total), sha256, total }.encode()
+        };
+        match &current.key {
+            None if staged.key.is_none() => {
+                let trailer = end(&entry.meta, &staged.sums, staged.sha256);
+                staged.copy_to(&*current.file, &[&head, &entry.meta, &staged.sums], &trailer, at)?;
+            }
+            Some(key) => {
+                // Nothing arrived that would have needed a key.
+                let empty = if staged.len == 0 { Some(RecordKey::random(key.cipher())?) } else { None };
+                let record = staged.key.as_ref().or(empty.as_ref()).ok_or(BlobError::Closed)?;
+                let (meta, block) = key.close_frame(&head, &entry.meta, record, &staged.sha256)?;
+                let behind = [&block[..], &staged.sums].concat();
+                if behind.len() as u64 != header.sums_len() {
+                    return Err(BlobError::Corrupt("tags of a record"));
+                }
+                let trailer = end(&meta, &behind, [0; 32]);
+                staged.copy_to(&*current.file, &[&head, &meta, &behind], &trailer, at)?;
+            }
+            None => return Err(BlobError::Closed),
+        }
         locations.push(Location { pack: current.pack, record: at, at: at + header.payload_at(), len: staged.len });
-        at += header.total();
+        at += total;
     }
     Ok((locations, at))
 }

@@ -12,6 +12,12 @@
 //! A record says where it stands: pack and offset, which no sender knows. So bytes that look like a record, in the
 //! content of one whose header is damaged, are not taken for one; nor is a record that the disk wrote elsewhere. Records
 //! of the first days do not say it (flag 2 is missing); they are found only where the one before them ends.
+//!
+//! Records may be encrypted (flag 4); `crypt` says what stands where then. Their pack has format version 2 and names the
+//! master key in its header. An encrypted record has the lengths, the places and the trailer's CRC-32C of a plain one,
+//! over what stands on the disk: without the key it is found and passed over, and only its content is not read.
+
+use crate::crypt::{BLOCK, KeyId, TAG};
 
 pub(crate) const PACK_HEADER: u64 = 64;
 pub(crate) const RECORD_HEADER: usize = 64;
@@ -20,11 +26,13 @@ pub(crate) const RECORD_MAGIC: [u8; 4] = *b"MYR\x01";
 const PACK_MAGIC: [u8; 8] = *b"MYPACK\0\x01";
 const END_MAGIC: [u8; 4] = *b"\x01RYM";
 const VERSION: u32 = 1;
-/// Bytes of payload behind one checksum. Small, because a read takes in whole ones.
+const VERSION_ENCRYPTED: u32 = 2;
+/// Bytes of payload behind one checksum, or under one tag. Small, because a read takes in whole ones.
 pub(crate) const SUM_CHUNK: u64 = 32 << 10;
 const SUM_BYTES: u64 = 4;
 const FLAG_SUMS: u8 = 1;
 const FLAG_PLACED: u8 = 2;
+const FLAG_ENCRYPTED: u8 = 4;
 /// No meta of ours is near this; a larger one is damage.
 pub(crate) const MAX_META: u32 = 1 << 20;
 
@@ -92,10 +100,17 @@ pub(crate) struct Ended {
     pub at: u64,
 }
 
-pub(crate) fn pack_header(pack: u64, made_at: i64, before: Option<Ended>) -> [u8; PACK_HEADER as usize] {
+/// `key`: the master key of an encrypted pack.
+pub(crate) fn pack_header(
+    pack: u64,
+    made_at: i64,
+    before: Option<Ended>,
+    key: Option<KeyId>,
+) -> [u8; PACK_HEADER as usize] {
     let mut out = [0; PACK_HEADER as usize];
     put(&mut out, 0, PACK_MAGIC);
-    put(&mut out, 8, VERSION.to_le_bytes());
+    put(&mut out, 8, if key.is_some() { VERSION_ENCRYPTED } else { VERSION }.to_le_bytes());
+    put(&mut out, 48, key.map_or([0; 8], |key| key.0));
     put(&mut out, 16, pack.to_le_bytes());
     put(&mut out, 24, made_at.to_le_bytes());
     if let Some(before) = before {
@@ -117,7 +132,7 @@ pub(crate) fn read_pack_header(bytes: &[u8], pack: u64) -> Result<Option<Ended>,
     {
         return Err(PackHeaderError::Damaged);
     }
-    if u32::from_le_bytes(take(bytes, 8)) != VERSION {
+    if ![VERSION, VERSION_ENCRYPTED].contains(&u32::from_le_bytes(take(bytes, 8))) {
         return Err(PackHeaderError::Version);
     }
     let before = Ended { pack: u64::from_le_bytes(take(bytes, 32)), at: u64::from_le_bytes(take(bytes, 40)) };
@@ -127,6 +142,11 @@ pub(crate) fn read_pack_header(bytes: &[u8], pack: u64) -> Result<Option<Ended>,
 /// When a pack was begun, microseconds UTC, as its header says.
 pub(crate) fn made_at(header: &[u8]) -> i64 {
     i64::from_le_bytes(take(header, 24))
+}
+
+/// The master key that an encrypted pack needs, as its header says.
+pub(crate) fn key_of(header: &[u8]) -> Option<KeyId> {
+    (u32::from_le_bytes(take(header, 8)) == VERSION_ENCRYPTED).then(|| KeyId(take(header, 48)))
 }
 
 /// Why a pack's header cannot be used.
@@ -141,8 +161,9 @@ pub(crate) enum PackHeaderError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub kind: Kind,
-    /// Whether checksums stand before the payload.
+    /// Whether checksums or tags stand before the payload.
     pub sums: bool,
+    pub encrypted: bool,
     pub meta_len: u32,
     /// Bytes at the front of the payload that frame the content.
     pub head_len: u32,
@@ -159,9 +180,14 @@ pub(crate) struct Standing {
 }
 
 impl Header {
-    /// Bytes of the checksums.
+    /// Bytes of the checksums; of the keys and tags.
     pub fn sums_len(&self) -> u64 {
-        if self.sums { self.payload_len.div_ceil(SUM_CHUNK) * SUM_BYTES } else { 0 }
+        let pieces = self.payload_len.div_ceil(SUM_CHUNK);
+        match (self.encrypted, self.sums) {
+            (true, _) => BLOCK as u64 + pieces * TAG as u64,
+            (false, true) => pieces * SUM_BYTES,
+            (false, false) => 0,
+        }
     }
 
     /// Where the payload begins in the record.
@@ -177,7 +203,9 @@ impl Header {
     pub fn encode(&self) -> [u8; RECORD_HEADER] {
         let mut out = [0; RECORD_HEADER];
         put(&mut out, 0, RECORD_MAGIC);
-        let flags = if self.sums { FLAG_SUMS } else { 0 } | if self.place.is_some() { FLAG_PLACED } else { 0 };
+        let flags = if self.sums { FLAG_SUMS } else { 0 }
+            | if self.place.is_some() { FLAG_PLACED } else { 0 }
+            | if self.encrypted { FLAG_ENCRYPTED } else { 0 };
         put(&mut out, 4, [self.kind.code(), flags]);
         put(&mut out, 8, self.meta_len.to_le_bytes());
         put(&mut out, 12, self.head_len.to_le_bytes());
@@ -200,19 +228,21 @@ impl Header {
             return None;
         }
         let flags = *bytes.get(5)?;
-        if flags & !(FLAG_SUMS | FLAG_PLACED) != 0 {
+        if flags & !(FLAG_SUMS | FLAG_PLACED | FLAG_ENCRYPTED) != 0 {
             return None;
         }
         let place = Standing { pack: u64::from_le_bytes(take(bytes, 24)), at: u64::from_le_bytes(take(bytes, 32)) };
         let header = Self {
             kind: Kind::from_code(*bytes.get(4)?)?,
             sums: flags & FLAG_SUMS != 0,
+            encrypted: flags & FLAG_ENCRYPTED != 0,
             meta_len: u32::from_le_bytes(take(bytes, 8)),
             head_len: u32::from_le_bytes(take(bytes, 12)),
             payload_len: u64::from_le_bytes(take(bytes, 16)),
             place: (flags & FLAG_PLACED != 0).then_some(place),
         };
         let sane = header.meta_len <= MAX_META
+            && (!header.encrypted || (header.sums && header.place.is_some()))
             && u64::from(header.head_len) <= header.payload_len
             && header.payload_len <= i64::MAX as u64 >> 1;
         sane.then_some(header)
@@ -310,6 +340,7 @@ mod tests {
             |(kind, sums, meta_len, head, more, place)| Header {
                 kind: Kind::from_code(kind + 1).unwrap(),
                 sums,
+                encrypted: sums && place.is_some() && more % 2 == 0,
                 meta_len,
                 head_len: head,
                 payload_len: u64::from(head) + u64::from(more),
@@ -346,11 +377,15 @@ mod tests {
 
     #[test]
     fn pack_header_names_its_pack_and_the_end_of_the_one_before() {
-        let bytes = pack_header(7, 1, None);
+        let bytes = pack_header(7, 1, None, None);
         assert_eq!(read_pack_header(&bytes, 7), Ok(None));
         assert_eq!(read_pack_header(&bytes, 8), Err(PackHeaderError::Damaged));
         let before = Ended { pack: 6, at: 4711 };
-        assert_eq!(read_pack_header(&pack_header(7, 1, Some(before)), 7), Ok(Some(before)));
+        assert_eq!(read_pack_header(&pack_header(7, 1, Some(before), None), 7), Ok(Some(before)));
+        let key = KeyId([9; 8]);
+        let encrypted = pack_header(7, 1, Some(before), Some(key));
+        assert_eq!((read_pack_header(&encrypted, 7), key_of(&encrypted)), (Ok(Some(before)), Some(key)));
+        assert_eq!(key_of(&bytes), None);
     }
 
     #[test]

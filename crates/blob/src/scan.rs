@@ -1,5 +1,6 @@
 //! Records read back and checked: the one way in which packs are replayed, verified, copied and healed.
 
+use crate::crypt::{BLOCK, Frame, Keys, RecordKey, Shut, TAG};
 use crate::disk::DiskFile;
 use crate::record::{
     Header, Kind, PACK_HEADER, RECORD_HEADER, RECORD_MAGIC, RECORD_TRAILER, SUM_CHUNK, Standing, Trailer, sums_hold,
@@ -78,9 +79,11 @@ pub(crate) fn readable(file: &dyn DiskFile, at: u64, len: usize) -> io::Result<O
     }
 }
 
-/// Reads records from `from` on, at most `max_records`, up to `to`.
+/// Reads records from `from` on, at most `max_records`, up to `to`. `Locked` when the key of one is not here: nothing is
+/// called damaged then.
 pub(crate) fn scan(
     file: &dyn DiskFile,
+    keys: &Keys,
     pack: u64,
     from: u64,
     to: u64,
@@ -96,7 +99,7 @@ pub(crate) fn scan(
             scan.next = Some(at);
             return Ok(scan);
         }
-        match read_record(file, pack, at, size, depth, Trust::Given)? {
+        match read_record(file, keys, pack, at, size, depth, Trust::Given)? {
             Ok(found) => {
                 at = found.next;
                 scan.end = at;
@@ -109,7 +112,7 @@ pub(crate) fn scan(
                 scan.end = at;
             }
             // Torn by a power cut, or its frame is damaged: go on at the next whole record, if there is one.
-            Err(Broken::Torn) => match next_whole(file, pack, at + 1, size)? {
+            Err(Broken::Torn) => match next_whole(file, keys, pack, at + 1, size)? {
                 Some(next) => {
                     tracing::warn!(pack, at, next, "bytes between records are skipped");
                     scan.damaged.push(Damage { from: at, to: next });
@@ -124,6 +127,7 @@ pub(crate) fn scan(
 
 pub(crate) fn read_record(
     file: &dyn DiskFile,
+    keys: &Keys,
     pack: u64,
     at: u64,
     size: u64,
@@ -149,10 +153,25 @@ pub(crate) fn read_record(
     let payload_at = at + header.payload_at();
     let meta = readable(file, at + RECORD_HEADER as u64, (header.payload_at() as usize) - RECORD_HEADER)?;
     let Some(mut meta) = meta else { return Ok(Err(Broken::Damaged { next })) };
-    let sums =
+    let mut sums =
         if (header.meta_len as usize) <= meta.len() { meta.split_off(header.meta_len as usize) } else { Vec::new() };
-    let framed = !header.sums || Trailer::crc_of(&meta, &sums, &trailer.sha256, trailer.total) == trailer.crc;
-    if !framed || (depth == Depth::Whole && !payload_holds(file, &header, payload_at, &meta, &sums, &trailer)?) {
+    if header.sums && Trailer::crc_of(&meta, &sums, &trailer.sha256, trailer.total) != trailer.crc {
+        return Ok(Err(Broken::Damaged { next }));
+    }
+    let (mut sha256, mut key) = (trailer.sha256, None);
+    if header.encrypted {
+        match open_frame(keys, pack, &header, &meta, &sums) {
+            Ok(frame) => {
+                (meta, sha256, key) = (frame.meta, frame.sha256, Some(frame.record));
+                sums.drain(..BLOCK.min(sums.len()));
+            }
+            Err(Shut::Damaged) => return Ok(Err(Broken::Damaged { next })),
+            Err(Shut::Locked(id)) => return Err(BlobError::Locked(id)),
+        }
+    }
+    let front =
+        Front { header: &header, payload_at, meta: &meta, sums: &sums, key: key.as_ref(), sha256, crc: trailer.crc };
+    if depth == Depth::Whole && !payload_holds(file, &front)? {
         return Ok(Err(Broken::Damaged { next }));
     }
     Ok(Ok(Found {
@@ -160,27 +179,44 @@ pub(crate) fn read_record(
         meta,
         head_len: u64::from(header.head_len),
         location: Location { pack, record: at, at: payload_at, len: header.payload_len },
-        sha256: trailer.sha256,
+        sha256,
         next,
     }))
 }
 
-fn payload_holds(
-    file: &dyn DiskFile,
-    header: &Header,
+fn open_frame(keys: &Keys, pack: u64, header: &Header, meta: &[u8], sums: &[u8]) -> Result<Frame, Shut> {
+    keys.open_frame(pack, &header.encode(), &[meta, sums.get(..BLOCK).unwrap_or_default()].concat())
+}
+
+/// What stands around a payload, read.
+struct Front<'a> {
+    header: &'a Header,
     payload_at: u64,
-    meta: &[u8],
-    sums: &[u8],
-    trailer: &Trailer,
-) -> Result<bool, BlobError> {
-    let mut crc = crc32c::crc32c(meta);
+    meta: &'a [u8],
+    /// Checksums, or tags.
+    sums: &'a [u8],
+    key: Option<&'a RecordKey>,
+    sha256: [u8; 32],
+    crc: u32,
+}
+
+fn payload_holds(file: &dyn DiskFile, front: &Front<'_>) -> Result<bool, BlobError> {
+    let Front { header, key, .. } = front;
+    let mut crc = crc32c::crc32c(front.meta);
     let mut sha = Sha256::new();
     let mut done = 0;
-    let mut sums = sums.chunks((PART / SUM_CHUNK * 4) as usize);
+    let size = if key.is_some() { TAG } else { 4 };
+    let mut sums = front.sums.chunks((PART / SUM_CHUNK) as usize * size);
     while done < header.payload_len {
-        let part =
-            readable(file, payload_at + done, (header.payload_len - done).min(PART) as usize)?.unwrap_or_default();
-        if part.is_empty() || (header.sums && !sums_hold(&part, sums.next().unwrap_or_default())) {
+        let wanted = (header.payload_len - done).min(PART) as usize;
+        let mut part = readable(file, front.payload_at + done, wanted)?.unwrap_or_default();
+        let sums = if header.sums { sums.next().unwrap_or_default() } else { &[] };
+        let holds = match key {
+            _ if part.is_empty() => false,
+            Some(key) => key.open(done / SUM_CHUNK, &mut part, sums),
+            None => !header.sums || sums_hold(&part, sums),
+        };
+        if !holds {
             return Ok(false);
         }
         let head = u64::from(header.head_len).saturating_sub(done) as usize;
@@ -190,11 +226,11 @@ fn payload_holds(
         }
         done += part.len() as u64;
     }
-    Ok((header.sums || crc == trailer.crc) && <[u8; 32]>::from(sha.finalize()) == trailer.sha256)
+    Ok((header.sums || crc == front.crc) && <[u8; 32]>::from(sha.finalize()) == front.sha256)
 }
 
 /// The next place from `from` on where a sound record begins.
-fn next_whole(file: &dyn DiskFile, pack: u64, from: u64, size: u64) -> Result<Option<u64>, BlobError> {
+fn next_whole(file: &dyn DiskFile, keys: &Keys, pack: u64, from: u64, size: u64) -> Result<Option<u64>, BlobError> {
     const WINDOW: usize = 1 << 20;
     const READ: usize = WINDOW + RECORD_MAGIC.len() - 1;
     let mut at = from;
@@ -205,7 +241,9 @@ fn next_whole(file: &dyn DiskFile, pack: u64, from: u64, size: u64) -> Result<Op
         };
         for (i, piece) in bytes.windows(RECORD_MAGIC.len()).enumerate() {
             let place = at + i as u64;
-            if piece == RECORD_MAGIC && read_record(file, pack, place, size, Depth::Whole, Trust::Searched)?.is_ok() {
+            if piece == RECORD_MAGIC
+                && read_record(file, keys, pack, place, size, Depth::Whole, Trust::Searched)?.is_ok()
+            {
                 return Ok(Some(place));
             }
         }

@@ -84,7 +84,7 @@ impl Blobs {
     }
 
     /// Another node's store in `dir`, for reading: what is written there no more. It becomes part of this one by
-    /// `attach`. `NotFound` when no pack of the store is there.
+    /// `attach`. `NotFound` when no pack of the store is there, `Locked` when a pack's key is not given.
     pub fn open_store(&self, dir: &Path, store: u32) -> Result<Self, BlobError> {
         let objects = self.packs.objects.clone();
         let packs = Packs::adopt(self.packs.disk.clone(), &dir.join("packs"), store, &self.others.settings, objects)?;

@@ -1,7 +1,10 @@
-//! Blobs on their way in: hashed while they arrive, in bounded memory or in a spool file.
+//! Blobs on their way in: hashed while they arrive, in bounded memory or in a spool file. Where what is written is
+//! encrypted, each segment is as soon as it is full, so that the spool file, and the thread that writes packs, see nothing
+//! else.
 
+use crate::crypt::{Cipher, RecordKey, TAG};
 use crate::disk::{Disk, DiskFile};
-use crate::record::Sums;
+use crate::record::{SUM_CHUNK, Sums};
 use crate::{BlobError, Settings};
 use sha2::{Digest, Sha256};
 use std::io::IoSlice;
@@ -13,6 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 const CHUNK: usize = 128 << 10;
 /// A spooled blob is written to its file in pieces of this many chunks.
 const SPOOL_CHUNKS: usize = 8;
+/// Bytes encrypted at a time; a chunk holds some of them.
+const SEGMENT: usize = SUM_CHUNK as usize;
+const _: () = assert!(CHUNK.is_multiple_of(SEGMENT));
 /// Chunks kept for the next blobs.
 const SPARE_CHUNKS: usize = 96;
 
@@ -24,6 +30,8 @@ pub(crate) struct Stage {
     memory: usize,
     /// What stays free on the disk.
     reserve: u64,
+    /// How blobs are encrypted.
+    cipher: Option<Cipher>,
     used: AtomicUsize,
     spare: Mutex<Vec<Vec<u8>>>,
 }
@@ -36,6 +44,7 @@ impl Stage {
             per_blob: settings.memory_per_blob,
             memory: settings.memory,
             reserve: settings.reserve,
+            cipher: settings.keys.cipher(),
             used: AtomicUsize::new(0),
             spare: Mutex::new(Vec::new()),
         }
@@ -99,6 +108,9 @@ pub struct Staging {
     len: u64,
     sums: Sums,
     sha: Sha256,
+    /// Drawn with the first bytes, where they are encrypted; and the tags of what is.
+    key: Option<RecordKey>,
+    tags: Vec<u8>,
 }
 
 /// A whole staged blob, ready to be published.
@@ -106,8 +118,11 @@ pub struct Staged {
     held: Held,
     pub(crate) head_len: u32,
     pub(crate) len: u64,
+    /// The checksums, or the tags.
     pub(crate) sums: Vec<u8>,
     pub(crate) sha256: [u8; 32],
+    /// What it is encrypted with.
+    pub(crate) key: Option<RecordKey>,
 }
 
 impl Staging {
@@ -118,6 +133,8 @@ impl Staging {
             len: 0,
             sums: Sums::default(),
             sha: Sha256::new(),
+            key: None,
+            tags: Vec::new(),
         }
     }
 
@@ -147,22 +164,43 @@ impl Staging {
     }
 
     async fn take(&mut self, mut bytes: &[u8]) -> Result<(), BlobError> {
-        self.sums.add(bytes);
+        match self.held.stage.cipher {
+            None => self.sums.add(bytes),
+            Some(cipher) if self.key.is_none() => self.key = Some(RecordKey::random(cipher)?),
+            Some(_) => {}
+        }
         self.len += bytes.len() as u64;
         while !bytes.is_empty() {
-            let room = self.held.chunks.last().map_or(0, |chunk| CHUNK.saturating_sub(chunk.len()));
+            let mut room = self.held.chunks.last().map_or(0, |chunk| CHUNK.saturating_sub(chunk.len()));
             if room == 0 {
                 self.make_room().await?;
                 let chunk = self.held.stage.chunk();
                 self.held.chunks.push(chunk);
                 continue;
             }
+            if self.key.is_some() {
+                // Chunks hold whole segments.
+                room = (room - 1) % SEGMENT + 1;
+            }
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             if let Some(chunk) = self.held.chunks.last_mut() {
                 chunk.extend_from_slice(now);
             }
+            if now.len() == room {
+                self.encrypt()?;
+            }
             bytes = later;
         }
+        Ok(())
+    }
+
+    /// Encrypts the segment at the end of the last chunk, which gets no more bytes.
+    fn encrypt(&mut self) -> Result<(), BlobError> {
+        let (Some(key), Some(chunk)) = (&self.key, self.held.chunks.last_mut()) else { return Ok(()) };
+        let begin = chunk.len().saturating_sub(1) / SEGMENT * SEGMENT;
+        let segment = (self.tags.len() / TAG) as u64;
+        let tag = key.seal(segment, chunk.get_mut(begin..).unwrap_or_default())?;
+        self.tags.extend_from_slice(&tag);
         Ok(())
     }
 
@@ -202,12 +240,20 @@ impl Staging {
     }
 
     /// Ends the blob.
-    pub fn finish(self) -> Staged {
+    pub fn finish(mut self) -> Staged {
+        // Publishing refuses a blob that lacks a tag.
+        if self.key.is_some()
+            && (self.len as usize).div_ceil(SEGMENT) > self.tags.len() / TAG
+            && let Err(error) = self.encrypt()
+        {
+            tracing::error!(%error, "the end of a blob is not encrypted");
+        }
         Staged {
             held: self.held,
             head_len: self.head_len,
             len: self.len,
-            sums: self.sums.finish(),
+            sums: if self.key.is_some() { self.tags } else { self.sums.finish() },
+            key: self.key,
             sha256: self.sha.finalize().into(),
         }
     }
@@ -239,6 +285,26 @@ impl Staged {
 
     /// At most `len` bytes at `offset`; fewer at the end. Blocks when the blob is in its spool file.
     pub fn read_at(&self, offset: u64, len: usize) -> Result<Vec<u8>, BlobError> {
+        let Some(key) = &self.key else { return self.held_at(offset, len) };
+        let upto = offset.saturating_add(len as u64).min(self.len);
+        let first = offset / SUM_CHUNK;
+        let begin = first * SUM_CHUNK;
+        let end = upto.next_multiple_of(SUM_CHUNK).min(self.len);
+        if offset >= upto {
+            return Ok(Vec::new());
+        }
+        let mut bytes = self.held_at(begin, (end - begin) as usize)?;
+        let tags = first as usize * TAG..(end.div_ceil(SUM_CHUNK) as usize) * TAG;
+        if !key.open(first, &mut bytes, self.sums.get(tags).unwrap_or_default()) {
+            return Err(BlobError::Corrupt("spool file"));
+        }
+        bytes.truncate((upto - begin) as usize);
+        bytes.drain(..(offset - begin) as usize);
+        Ok(bytes)
+    }
+
+    /// As `read_at`, what is held: perhaps encrypted.
+    fn held_at(&self, offset: u64, len: usize) -> Result<Vec<u8>, BlobError> {
         let mut out = Vec::with_capacity(len.min(self.len.saturating_sub(offset) as usize));
         let mut offset = offset;
         if offset < self.held.spooled

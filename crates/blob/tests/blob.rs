@@ -1,16 +1,50 @@
 //! Packs on a real disk and on one that loses its power.
 #![allow(clippy::unwrap_used)]
 
+mod encrypted;
+mod ways;
+
 use mingying_blob::sim::SimDisk;
 use mingying_blob::{BlobError, Blobs, Damage, Depth, Entry, Kind, Location, Settings};
 use mingying_kernel::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
+use ways::{in_all_ways, keys};
+
+in_all_ways!(
+    what_is_published_is_read_back_by_range,
+    packs_roll_over_and_reopen,
+    staging_shares_bounded_memory,
+    one_sync_for_a_batch,
+    nothing_counts_after_a_failed_sync_and_its_file_is_left_alone,
+    bytes_that_a_failed_sync_left_in_memory_are_not_taken_for_durable,
+    a_full_disk_refuses_and_recovers,
+    a_reserve_is_kept_free,
+    the_reserve_is_kept_free_of_spool_files_too,
+    a_full_disk_while_spooling_is_told_to_the_sender,
+    a_torn_tail_is_cut_and_writing_goes_on,
+    a_damaged_record_is_skipped_and_told,
+    records_in_the_content_of_a_damaged_record_are_content,
+    a_meta_that_could_not_be_read_back_is_refused,
+    sectors_that_cannot_be_read_are_damage,
+    two_hundred_flipped_bits_are_found,
+    #[ignore = "part of the soak"]
+    soak_a_thousand_flipped_bits_are_found,
+    what_a_failed_sync_left_is_void_for_ever,
+    acknowledged_blobs_survive_a_power_cut_at_every_step,
+);
 
 const NOW: Timestamp = Timestamp::from_micros(1);
 
 fn small() -> Settings {
-    Settings { pack_size: 4096, memory_per_blob: 512 << 10, memory: 2 << 20, reserve: 0, ..Settings::default() }
+    Settings {
+        pack_size: 4096,
+        memory_per_blob: 512 << 10,
+        memory: 2 << 20,
+        reserve: 0,
+        keys: keys(),
+        ..Settings::default()
+    }
 }
 
 fn bytes(seed: u64, len: usize) -> Vec<u8> {
@@ -47,7 +81,6 @@ async fn scan_all(blobs: &Blobs) -> Vec<mingying_blob::Found> {
     all
 }
 
-#[tokio::test]
 async fn what_is_published_is_read_back_by_range() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(dir.path(), small()).unwrap();
@@ -73,7 +106,6 @@ async fn what_is_published_is_read_back_by_range() {
     assert!(std::fs::read_dir(dir.path().join("spool")).unwrap().next().is_none());
 }
 
-#[tokio::test]
 async fn packs_roll_over_and_reopen() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(dir.path(), small()).unwrap();
@@ -96,7 +128,6 @@ async fn packs_roll_over_and_reopen() {
     assert_eq!(again.packs().len(), packs + 1);
 }
 
-#[tokio::test]
 async fn staging_shares_bounded_memory() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(dir.path(), small()).unwrap();
@@ -118,7 +149,6 @@ fn open_sim(disk: &SimDisk) -> Blobs {
     Blobs::open_on(Arc::new(disk.clone()), Path::new("/data"), small()).unwrap()
 }
 
-#[tokio::test]
 async fn one_sync_for_a_batch() {
     let disk = SimDisk::new();
     let blobs = open_sim(&disk);
@@ -132,7 +162,6 @@ async fn one_sync_for_a_batch() {
     assert_eq!(disk.syncs() - before, 1);
 }
 
-#[tokio::test]
 async fn nothing_counts_after_a_failed_sync_and_its_file_is_left_alone() {
     let disk = SimDisk::new();
     let blobs = open_sim(&disk);
@@ -148,7 +177,6 @@ async fn nothing_counts_after_a_failed_sync_and_its_file_is_left_alone() {
     assert_eq!(scan_all(&blobs).await.len(), 2, "what was not synced is gone");
 }
 
-#[tokio::test]
 async fn bytes_that_a_failed_sync_left_in_memory_are_not_taken_for_durable() {
     let disk = SimDisk::new();
     let blobs = open_sim(&disk);
@@ -163,7 +191,6 @@ async fn bytes_that_a_failed_sync_left_in_memory_are_not_taken_for_durable() {
     assert_eq!(blobs.scan(good.pack, 0, 10, Depth::Whole).await.unwrap().records.len(), 1);
 }
 
-#[tokio::test]
 async fn a_full_disk_refuses_and_recovers() {
     let disk = SimDisk::new();
     let blobs = open_sim(&disk);
@@ -183,7 +210,6 @@ async fn a_full_disk_refuses_and_recovers() {
     assert_eq!(scan_all(&open_sim(&disk)).await.len(), 2);
 }
 
-#[tokio::test]
 async fn a_reserve_is_kept_free() {
     let disk = SimDisk::new();
     let settings = Settings { reserve: 10_000, ..small() };
@@ -193,7 +219,6 @@ async fn a_reserve_is_kept_free() {
     put(&blobs, b"small").await.unwrap();
 }
 
-#[tokio::test]
 async fn the_reserve_is_kept_free_of_spool_files_too() {
     let disk = SimDisk::new();
     let settings = Settings { reserve: 10 << 20, ..small() };
@@ -209,7 +234,6 @@ async fn the_reserve_is_kept_free_of_spool_files_too() {
     blobs.stage().write(&bytes(1, 1 << 20)).await.unwrap();
 }
 
-#[tokio::test]
 async fn a_full_disk_while_spooling_is_told_to_the_sender() {
     let disk = SimDisk::new();
     let blobs = open_sim(&disk);
@@ -220,7 +244,6 @@ async fn a_full_disk_while_spooling_is_told_to_the_sender() {
     assert_eq!(blobs.staged_bytes(), 0);
 }
 
-#[tokio::test]
 async fn a_torn_tail_is_cut_and_writing_goes_on() {
     let mut torn = 0;
     for seed in 0..20 {
@@ -244,7 +267,6 @@ async fn a_torn_tail_is_cut_and_writing_goes_on() {
     assert!(torn > 3, "some seeds tear");
 }
 
-#[tokio::test]
 async fn a_damaged_record_is_skipped_and_told() {
     let disk = SimDisk::new();
     let settings = Settings { pack_size: 1 << 20, ..small() };
@@ -276,7 +298,6 @@ async fn a_damaged_record_is_skipped_and_told() {
 }
 
 /// What a sender puts into an object must never be taken for a record of the log.
-#[tokio::test]
 async fn records_in_the_content_of_a_damaged_record_are_content() {
     let disk = SimDisk::new();
     let settings = Settings { pack_size: 1 << 20, ..small() };
@@ -294,7 +315,6 @@ async fn records_in_the_content_of_a_damaged_record_are_content() {
     }
 }
 
-#[tokio::test]
 async fn a_meta_that_could_not_be_read_back_is_refused() {
     let disk = SimDisk::new();
     let blobs = open_sim(&disk);
@@ -303,7 +323,6 @@ async fn a_meta_that_could_not_be_read_back_is_refused() {
     put(&blobs, b"the next one").await.unwrap();
 }
 
-#[tokio::test]
 async fn sectors_that_cannot_be_read_are_damage() {
     let disk = SimDisk::new();
     let settings = Settings { pack_size: 1 << 20, ..small() };
@@ -374,18 +393,14 @@ async fn flips_are_found(flips: u64) {
     }
 }
 
-#[tokio::test]
 async fn two_hundred_flipped_bits_are_found() {
     flips_are_found(200).await;
 }
 
-#[tokio::test]
-#[ignore = "part of the soak"]
 async fn soak_a_thousand_flipped_bits_are_found() {
     flips_are_found(1000).await;
 }
 
-#[tokio::test]
 async fn what_a_failed_sync_left_is_void_for_ever() {
     let disk = SimDisk::new();
     let settings = Settings { pack_size: 1 << 20, ..small() };
@@ -416,7 +431,6 @@ async fn what_a_failed_sync_left_is_void_for_ever() {
 }
 
 /// A fixed-seed slice of the crash campaign: the power goes at each step in turn; whatever was acknowledged is there.
-#[tokio::test]
 async fn acknowledged_blobs_survive_a_power_cut_at_every_step() {
     let mut acknowledged_before_cut = 0;
     for seed in 0..300_u64 {
@@ -448,7 +462,16 @@ async fn acknowledged_blobs_survive_a_power_cut_at_every_step() {
 proptest::proptest! {
     /// Whatever bytes stand in a pack, a scan ends, gives only whole records, and never panics.
     #[test]
-    fn scans_survive_garbage(garbage in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..3000), cut in 0_usize..100) {
+    fn scans_survive_garbage(
+        garbage in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..3000),
+        cut in 0_usize..100,
+        encrypt: bool,
+    ) {
+        if encrypt {
+            ways::encrypted(mingying_blob::Cipher::Aes256Gcm);
+        } else {
+            ways::plain();
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let disk = SimDisk::new();

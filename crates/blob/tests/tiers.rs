@@ -1,6 +1,8 @@
 //! Packs on a large disk and in an object store: moved, read, lost sight of, found again.
 #![allow(clippy::unwrap_used)]
 
+mod ways;
+
 use mingying_blob::sim::SimDisk;
 use mingying_blob::simbucket::{Fault, SimBucket};
 use mingying_blob::{BlobError, Blobs, Bucket, Depth, Disk, Entry, Kind, LocalDisk, Location, Settings, Tier, Tiers};
@@ -9,6 +11,19 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use ways::{in_all_ways, keys};
+
+in_all_ways!(
+    a_pack_is_the_same_wherever_it_lies,
+    only_full_packs_move_and_only_to_slower_tiers,
+    a_bucket_out_of_reach_makes_reads_unavailable_and_holds_up_nothing_else,
+    what_rots_near_by_is_brought_again_and_what_rots_far_away_is_never_given_out,
+    a_copy_that_is_not_what_was_sent_is_not_trusted,
+    a_store_does_not_open_without_the_tiers_that_hold_its_packs_nor_mix_with_another,
+    a_removed_pack_goes_from_its_tier_when_that_can_be_reached,
+    the_fast_disk_is_lost_and_the_other_tiers_are_taken_up,
+    a_power_cut_at_any_step_of_a_move_loses_nothing,
+);
 
 fn content(seed: u64) -> Vec<u8> {
     let len = 500 + seed * 37 % 2500;
@@ -30,7 +45,7 @@ const SHORT: Duration = Duration::from_millis(200);
 fn settings(large: &Path, bucket: &SimBucket, recall: &Path, patience: Duration) -> Settings {
     let objects = Some(Bucket { patience, ..bucket.bucket(recall) });
     let tiers = Tiers { large: Some(large.to_owned()), objects };
-    Settings { pack_size: 4096, reserve: 0, tiers, ..Settings::default() }
+    Settings { pack_size: 4096, reserve: 0, tiers, keys: keys(), ..Settings::default() }
 }
 
 /// A store on a disk, a large one and an object store.
@@ -104,7 +119,6 @@ async fn scan_all(blobs: &Blobs) -> Vec<(Location, [u8; 32])> {
     all
 }
 
-#[tokio::test]
 async fn a_pack_is_the_same_wherever_it_lies() {
     let mut bench = Bench::new().await;
     let before = (bench.blobs.packs(), scan_all(&bench.blobs).await);
@@ -147,7 +161,6 @@ async fn a_pack_is_the_same_wherever_it_lies() {
     assert!(bench.blobs.read(next, 0, u64::MAX).await.unwrap() == content(77));
 }
 
-#[tokio::test]
 async fn only_full_packs_move_and_only_to_slower_tiers() {
     let bench = Bench::new().await;
     let packs = sealed(&bench.blobs);
@@ -163,7 +176,6 @@ async fn only_full_packs_move_and_only_to_slower_tiers() {
     );
 }
 
-#[tokio::test]
 async fn a_bucket_out_of_reach_makes_reads_unavailable_and_holds_up_nothing_else() {
     let mut bench = Bench::new().await;
     let packs = sealed(&bench.blobs);
@@ -204,7 +216,6 @@ async fn a_bucket_out_of_reach_makes_reads_unavailable_and_holds_up_nothing_else
     bench.reads().await;
 }
 
-#[tokio::test]
 async fn what_rots_near_by_is_brought_again_and_what_rots_far_away_is_never_given_out() {
     let mut bench = Bench::new().await;
     let packs = sealed(&bench.blobs);
@@ -229,7 +240,6 @@ async fn what_rots_near_by_is_brought_again_and_what_rots_far_away_is_never_give
     assert_eq!(bench.blobs.scan(packs[0], 0, 100, Depth::Whole).await.unwrap().damaged.len(), 1);
 }
 
-#[tokio::test]
 async fn a_copy_that_is_not_what_was_sent_is_not_trusted() {
     let bench = Bench::new().await;
     let packs = sealed(&bench.blobs);
@@ -242,7 +252,6 @@ async fn a_copy_that_is_not_what_was_sent_is_not_trusted() {
     bench.reads().await;
 }
 
-#[tokio::test]
 async fn a_store_does_not_open_without_the_tiers_that_hold_its_packs_nor_mix_with_another() {
     let mut bench = Bench::new().await;
     let packs = sealed(&bench.blobs);
@@ -288,7 +297,6 @@ async fn a_store_does_not_open_without_the_tiers_that_hold_its_packs_nor_mix_wit
     }
 }
 
-#[tokio::test]
 async fn a_removed_pack_goes_from_its_tier_when_that_can_be_reached() {
     let mut bench = Bench::new().await;
     let packs = sealed(&bench.blobs);
@@ -315,7 +323,6 @@ async fn a_removed_pack_goes_from_its_tier_when_that_can_be_reached() {
     bench.blobs.remove(packs[2]).await.unwrap();
 }
 
-#[tokio::test]
 async fn the_fast_disk_is_lost_and_the_other_tiers_are_taken_up() {
     let mut bench = Bench::new().await;
     let packs = sealed(&bench.blobs);
@@ -335,7 +342,6 @@ async fn the_fast_disk_is_lost_and_the_other_tiers_are_taken_up() {
 }
 
 /// Moves and removes with the power cut at each step.
-#[tokio::test]
 async fn a_power_cut_at_any_step_of_a_move_loses_nothing() {
     let recall = tempfile::tempdir().unwrap();
     for step in 0.. {

@@ -1,6 +1,7 @@
 //! Configuration: one typed TOML file, `MINGYING_*` variables and flags over it, checked before anything starts.
 
 use crate::ServerError;
+use crate::encryption::Encryption;
 use crate::nodes::Node;
 use crate::tiers::Tiers;
 use serde::Deserialize;
@@ -98,6 +99,8 @@ pub struct Images {
     pub tls: Option<bool>,
     /// Where images lie that nobody has sent for a while.
     pub tiers: Tiers,
+    /// What images are encrypted with on the disk.
+    pub encryption: Encryption,
 }
 
 impl Default for Images {
@@ -120,6 +123,7 @@ impl Default for Images {
             keep_deleted_days: 30,
             tls: None,
             tiers: Tiers::default(),
+            encryption: Encryption::default(),
         }
     }
 }
@@ -296,6 +300,7 @@ impl Config {
         config.check_backup()?;
         config.check_demo()?;
         config.images.tiers.check(&config.data_dir)?;
+        config.images.encryption.check()?;
         config.node.check()?;
         Ok(config)
     }

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 mod control;
 mod demo;
+mod encryption;
 mod error;
 mod images;
 mod keep;

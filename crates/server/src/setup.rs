@@ -1,5 +1,6 @@
 //! What every subcommand needs of an installation: the folder, its database, its key, its organization.
 
+use crate::encryption::explained;
 use crate::keep::SignedReports;
 use crate::nodes::{self, Peers};
 use crate::tls::write_private;
@@ -99,11 +100,12 @@ impl Place {
     /// How the store of blobs is to behave.
     pub(crate) fn blob_settings(config: &Config) -> Result<mingying_blob::Settings, ServerError> {
         let tiers = config.images.tiers.open(&config.data_dir)?;
-        Ok(mingying_blob::Settings { reserve: config.images.disk_reserve, tiers, ..Default::default() })
+        let keys = config.images.encryption.keys()?;
+        Ok(mingying_blob::Settings { reserve: config.images.disk_reserve, tiers, keys, ..Default::default() })
     }
 
     fn blobs(&self, config: &Config) -> Result<Blobs, ServerError> {
-        Ok(Blobs::open(&self.data_dir.join("blobs"), Self::blob_settings(config)?)?)
+        Blobs::open(&self.data_dir.join("blobs"), Self::blob_settings(config)?).map_err(explained)
     }
 
     /// The store that this node writes. One that another node has taken over is never written again; then the next
@@ -112,7 +114,7 @@ impl Place {
         for number in 1_u32.. {
             let name = if number == 1 { "blobs".to_owned() } else { format!("blobs-{number}") };
             let dir = self.data_dir.join(name);
-            let blobs = Blobs::open(&dir, Self::blob_settings(config)?)?;
+            let blobs = Blobs::open(&dir, Self::blob_settings(config)?).map_err(explained)?;
             if nodes.claim(StoreKind::Originals, blobs.store(), &dir).await? {
                 blobs.connect(Peers::neighbours(nodes.clone(), &self.data_dir)?);
                 return Ok(blobs);
@@ -129,7 +131,7 @@ impl Place {
         let fallback = mingying_archive::Settings::new(home).owner;
         let ctx = self.operator();
         let blobs = self.blobs(config)?;
-        let adopted = blobs.adopt().await?;
+        let adopted = blobs.adopt().await.map_err(explained)?;
         if adopted > 0 {
             tracing::info!(adopted, "packs found on the large disk and in the bucket");
         }
@@ -158,6 +160,7 @@ impl Place {
         settings.house.rate = config.images.check_rate;
         settings.house.scrub_every = days(config.images.check_every_days);
         settings.house.keep_deleted = days(config.images.keep_deleted_days);
+        settings.house.reencrypt = config.images.encryption.reencrypt;
         settings.retention.years = config.images.retention_years;
         settings.retention.evidence = Some(Arc::new(SignedReports { db: self.db.clone() }));
         settings.warning = config.images.disk_warning.max(config.images.disk_reserve);

@@ -19,7 +19,7 @@ use crate::model::SiblingStats;
 use crate::store;
 use crate::{Archive, ArchiveError};
 use make::{Place, Quiet};
-use mingying_blob::{Blobs, store_of};
+use mingying_blob::{Blobs, Keys, store_of};
 use mingying_db::Db;
 use mingying_dicom::codec::HTJ2K_LOSSLESS_RPCL;
 use mingying_kernel::Timestamp;
@@ -70,20 +70,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Siblings {
     /// Opens or makes the store in `dir`, and brings rows and packs in line: what a crash, a restored database or a
-    /// deleted folder left apart goes. With no room given, all of it goes.
+    /// deleted folder left apart goes. With no room given, all of it goes. `keys` encrypts it.
     pub async fn open(
         db: &Db,
         dir: Option<&Path>,
         archive: &crate::Settings,
+        keys: &Keys,
         now: Timestamp,
     ) -> Result<Self, ArchiveError> {
         let settings = archive.sibling.clone();
         let blobs = match dir {
             Some(dir) if settings.max_bytes > 0 => {
-                Some(room::open_store(db, dir, &settings, archive.nodes.as_deref()).await?)
+                Some(room::open_store(db, dir, &settings, keys, archive.nodes.as_deref()).await?)
             }
             Some(dir) if dir.exists() => {
-                room::clear_store(db, dir, &settings).await?;
+                room::clear_store(db, dir).await?;
                 None
             }
             _ => None,

@@ -4,7 +4,7 @@ use super::SiblingSettings;
 use crate::nodes::{Kind as StoreKind, Nodes};
 use crate::store;
 use crate::{Archive, ArchiveError};
-use mingying_blob::{BlobError, Blobs, Location, store_of};
+use mingying_blob::{BlobError, Blobs, Keys, Location, store_of};
 use mingying_db::Db;
 use mingying_kernel::Timestamp;
 use std::path::Path;
@@ -15,14 +15,25 @@ const LARGEST_PACK: u64 = 1 << 30;
 /// A pack with less than one in so many bytes alive goes.
 const ALIVE: u64 = 2;
 
-/// Opens the packs and brings rows and packs in line.
+/// Opens the packs and brings rows and packs in line. What is not encrypted and now would be, and what cannot be read any
+/// more, goes: it is made again.
 pub(super) async fn open_store(
     db: &Db,
     dir: &Path,
     settings: &SiblingSettings,
+    keys: &Keys,
     nodes: Option<&Nodes>,
 ) -> Result<Blobs, ArchiveError> {
-    let store = packs_in(dir, settings)?;
+    let wanted = |store: &Blobs| keys.current().is_none() || store.homes().iter().all(|pack| pack.key.is_some());
+    let store = match packs_in(dir, settings, keys) {
+        Ok(store) if wanted(&store) => store,
+        Ok(_) | Err(BlobError::Locked(_)) => {
+            tracing::info!("siblings under another key, or none, are dropped");
+            clear_store(db, dir).await?;
+            packs_in(dir, settings, keys)?
+        }
+        Err(error) => return Err(error.into()),
+    };
     if let Some(nodes) = nodes {
         nodes.claim(StoreKind::Siblings, store.store(), dir).await?;
     }
@@ -47,20 +58,21 @@ pub(super) async fn open_store(
 }
 
 /// Removes all of them.
-pub(super) async fn clear_store(db: &Db, dir: &Path, settings: &SiblingSettings) -> Result<(), ArchiveError> {
-    for pack in packs_in(dir, settings)?.packs() {
-        store::drop_sibling_pack(db, pack.id).await?;
+pub(super) async fn clear_store(db: &Db, dir: &Path) -> Result<(), ArchiveError> {
+    for pack in mingying_blob::pack_ids(dir)? {
+        store::drop_sibling_pack(db, pack).await?;
     }
     Ok(std::fs::remove_dir_all(dir).map_err(BlobError::from)?)
 }
 
-fn packs_in(dir: &Path, settings: &SiblingSettings) -> Result<Blobs, BlobError> {
+fn packs_in(dir: &Path, settings: &SiblingSettings, keys: &Keys) -> Result<Blobs, BlobError> {
     let settings = mingying_blob::Settings {
         pack_size: (settings.max_bytes / SHARE).min(LARGEST_PACK),
         memory_per_blob: 4 << 20,
         memory: 32 << 20,
         reserve: settings.reserve,
         tiers: mingying_blob::Tiers::default(),
+        keys: keys.clone(),
     };
     std::fs::create_dir_all(dir)?;
     Blobs::open(dir, settings)

@@ -2,16 +2,15 @@ use crate::crash::answers;
 use crate::objects::*;
 use mingying_archive::{BackedUp, BackupError, Keep, Reason, Settings, Target, restore, states, verify_backup};
 use mingying_db::{Db, params};
-use mingying_testkit::on_both;
 use std::path::Path;
 use std::time::Duration;
 
 async fn restored(backup: &Path, db: &Db, dir: &Path) -> Result<mingying_archive::Restored, BackupError> {
-    let blobs = mingying_blob::Settings::default();
+    let blobs = stored();
     restore(backup, None, db, dir, blobs, mingying_testkit::clock(), Settings::new(org())).await
 }
 
-on_both! {
+on_both_and_encrypted! {
     async fn a_backup_made_while_images_arrive_restores_to_the_same_answers(db: Db) {
         let dir = tempfile::tempdir().unwrap();
         let bench = open(db, &dir.path().join("blobs")).await;
@@ -74,10 +73,10 @@ on_both! {
     }
 }
 
-on_both! {
+on_both_and_encrypted! {
     async fn a_backup_into_its_own_folder_copies_what_is_new(db: Db) {
         let dir = tempfile::tempdir().unwrap();
-        let settings = mingying_blob::Settings { pack_size: 6000, reserve: 0, ..Default::default() };
+        let settings = mingying_blob::Settings { pack_size: 6000, ..stored() };
         let blobs = |dir: &Path| mingying_blob::Blobs::open(dir, settings.clone()).unwrap();
         let bench = open_on(db.clone(), blobs(&dir.path().join("blobs"))).await.unwrap();
         for i in 1..=12 {
@@ -140,11 +139,11 @@ on_both! {
     }
 }
 
-on_both! {
+on_both_and_encrypted! {
     async fn a_backup_folder_restores_the_state_of_a_time(db: Db) {
         let dir = tempfile::tempdir().unwrap();
         let clock = mingying_testkit::clock();
-        let blob_settings = mingying_blob::Settings { pack_size: 6000, reserve: 0, ..Default::default() };
+        let blob_settings = mingying_blob::Settings { pack_size: 6000, ..stored() };
         let blobs = mingying_blob::Blobs::open(&dir.path().join("blobs"), blob_settings).unwrap();
         let mut settings = Settings::new(org());
         settings.house.keep_deleted = Duration::ZERO;
@@ -170,7 +169,7 @@ on_both! {
             let empty = mingying_testkit::sqlite().await;
             let folder = dir.path().join(format!("restored-{number}"));
             let later = at.plus(Duration::from_mins(10));
-            let plain = mingying_blob::Settings::default();
+            let plain = stored();
             let restored = restore(&backup, Some(later), &empty.db, &folder, plain, clock.clone(), Settings::new(org())).await;
             assert_eq!(restored.unwrap().made_at, *at);
             let again = open(empty.db.clone(), &folder).await;
@@ -193,7 +192,7 @@ async fn a_backup_is_whole_while_packs_are_compacted() {
     let test = mingying_testkit::sqlite().await;
     let dir = tempfile::tempdir().unwrap();
     let clock = mingying_testkit::clock();
-    let small = mingying_blob::Settings { pack_size: 6000, reserve: 0, ..Default::default() };
+    let small = mingying_blob::Settings { pack_size: 6000, ..stored() };
     let blobs = |dir: &Path| mingying_blob::Blobs::open(dir, small.clone()).unwrap();
     let settings = crate::compact::settings();
     let house = settings.house.keep_deleted;

@@ -6,7 +6,6 @@ use crate::rebuild::everything;
 use mingying_archive::{Archive, ArchiveError, DeletionFilter, Housekeeping, Reason, Settings, Target, rebuild};
 use mingying_blob::sim::SimDisk;
 use mingying_kernel::{Coded as _, ErrorKind};
-use mingying_testkit::on_both;
 use std::time::Duration;
 
 const KEPT: Duration = Duration::from_hours(24);
@@ -20,7 +19,7 @@ fn bytes(archive: &Archive) -> u64 {
     archive.blobs().packs().iter().map(|pack| pack.len).sum()
 }
 
-on_both! {
+on_both_and_encrypted! {
     async fn dead_packs_are_rewritten_and_the_answers_stay(db: Db) {
         let disk = SimDisk::new();
         let clock = mingying_testkit::clock();
@@ -99,7 +98,7 @@ on_both! {
     }
 }
 
-on_both! {
+on_both_and_encrypted! {
     async fn a_tombstone_outlives_its_pack(db: Db) {
         let disk = SimDisk::new();
         let clock = mingying_testkit::clock();
@@ -138,7 +137,7 @@ on_both! {
     async fn a_full_disk_can_be_emptied(db: Db) {
         let disk = SimDisk::new();
         let clock = mingying_testkit::clock();
-        let keep_free = mingying_blob::Settings { pack_size: 6000, reserve: 100_000, ..Default::default() };
+        let keep_free = mingying_blob::Settings { pack_size: 6000, reserve: 100_000, ..stored() };
         let blobs = mingying_blob::Blobs::open_on(std::sync::Arc::new(disk.clone()), "/data".as_ref(), keep_free).unwrap();
         let bench = open_with(db, blobs, clock.clone(), settings()).await.unwrap();
         for i in 1..=40 {

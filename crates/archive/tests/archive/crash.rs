@@ -5,13 +5,12 @@ use mingying_archive::{Attributes, Level, Query};
 use mingying_blob::sim::SimDisk;
 use mingying_blob::{Blobs, Settings};
 use mingying_db::Db;
-use mingying_testkit::on_both;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 pub fn blobs_on(disk: &SimDisk) -> Blobs {
-    let settings = Settings { pack_size: 6000, reserve: 0, ..Settings::default() };
+    let settings = Settings { pack_size: 6000, ..stored() };
     Blobs::open_on(Arc::new(disk.clone()), Path::new("/data"), settings).unwrap()
 }
 
@@ -88,7 +87,7 @@ on_both! {
         assert_ne!(answers(&bench).await, before);
         bench.send(&slice(9, 1, 1)).await.unwrap();
         assert_eq!(answers(&bench).await, before);
-        // What is no image finds the gap as well.
+        // And again.
         lose_the_index(&db).await;
         let held = bench.archive.quarantine(&bench.manage(), 10, None).await.unwrap();
         assert!(held.is_empty());
@@ -101,7 +100,9 @@ on_both! {
         assert!(again.archive.verify().await.unwrap().intact());
         assert_eq!(answers(&again).await.len(), before.len() + 3);
     }
+}
 
+on_both_and_encrypted! {
     async fn a_replay_into_an_empty_database_gives_the_same_answers(db: Db) {
         let disk = SimDisk::new();
         let filled = mingying_testkit::sqlite().await;

@@ -8,7 +8,6 @@ use crate::scrub::{replicate, settings};
 use mingying_archive::{DeletionState, Housekeeping, Reason, Scrubbed, Settings, Target, rebuild};
 use mingying_blob::sim::SimDisk;
 use mingying_db::{Db, params};
-use mingying_testkit::on_both;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,7 +38,7 @@ async fn tombstone(db: &Db) -> (u64, u64) {
     (row.get("pack").unwrap(), row.get("record_at").unwrap())
 }
 
-on_both! {
+on_both_and_encrypted! {
     async fn a_sector_that_cannot_be_read_is_healed_like_any_damage(db: Db) {
         let disk = SimDisk::new();
         let bench = open_at(&db, &disk, healing()).await;
@@ -224,7 +223,7 @@ async fn a_large_damaged_place_is_healed_in_bounded_memory() {
     let test = mingying_testkit::sqlite().await;
     let disk = SimDisk::new();
     let big = || {
-        let settings = mingying_blob::Settings { pack_size: 1 << 30, reserve: 0, ..Default::default() };
+        let settings = mingying_blob::Settings { pack_size: 1 << 30, ..stored() };
         mingying_blob::Blobs::open_on(std::sync::Arc::new(disk.clone()), Path::new("/data"), settings).unwrap()
     };
     let bench = open_with(test.db.clone(), big(), mingying_testkit::clock(), healing()).await.unwrap();

@@ -230,12 +230,7 @@ pub async fn futures_all<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Outp
 async fn a_full_disk_is_told_and_forgotten_when_there_is_room() {
     let test = mingying_testkit::sqlite().await;
     let disk = SimDisk::new();
-    let blobs = Blobs::open_on(
-        Arc::new(disk.clone()),
-        Path::new("/d"),
-        mingying_blob::Settings { reserve: 0, ..Default::default() },
-    )
-    .unwrap();
+    let blobs = Blobs::open_on(Arc::new(disk.clone()), Path::new("/d"), stored()).unwrap();
     let bench = open_on(test.db.clone(), blobs).await.unwrap();
     bench.send(&slice(1, 1, 1)).await.unwrap();
     disk.set_capacity(Some(1500));
@@ -252,12 +247,7 @@ async fn a_full_disk_is_told_and_forgotten_when_there_is_room() {
 async fn nothing_is_acknowledged_after_a_failed_sync() {
     let test = mingying_testkit::sqlite().await;
     let disk = SimDisk::new();
-    let blobs = Blobs::open_on(
-        Arc::new(disk.clone()),
-        Path::new("/d"),
-        mingying_blob::Settings { reserve: 0, ..Default::default() },
-    )
-    .unwrap();
+    let blobs = Blobs::open_on(Arc::new(disk.clone()), Path::new("/d"), stored()).unwrap();
     let bench = open_on(test.db.clone(), blobs).await.unwrap();
     bench.send(&slice(1, 1, 1)).await.unwrap();
     disk.fail_next_syncs(u32::MAX);

@@ -5,6 +5,7 @@ mod backup;
 mod compact;
 mod crash;
 mod delete;
+mod encryption;
 mod heal;
 mod ingest;
 mod nodes;

@@ -11,10 +11,11 @@ use mingying_archive::{
     Archive, ArchiveError, DeleteStudies, FileMeta, Ingested, ManageQuarantine, Origin, ReadStudies, Settings,
     StoreStudy,
 };
-use mingying_blob::Blobs;
+use mingying_blob::{Blobs, Cipher, Keys, MasterKey};
 use mingying_db::Db;
 use mingying_kernel::{Ctx, OrgId, Permit, Role, SharedClock};
 use mingying_testkit::{clock, ctx_as};
+use std::cell::RefCell;
 use std::path::Path;
 
 pub const EXPLICIT: &str = "1.2.840.10008.1.2.1";
@@ -115,8 +116,55 @@ pub struct Bench {
     pub ctx: Ctx,
 }
 
+thread_local! {
+    static KEYS: RefCell<Keys> = RefCell::default();
+}
+
+/// From here on the running test encrypts what it stores.
+pub fn encrypt() {
+    KEYS.set(with_key(&new_key(), &[]));
+}
+
+pub fn new_key() -> MasterKey {
+    MasterKey::random().unwrap()
+}
+
+pub fn with_key(key: &MasterKey, older: &[&MasterKey]) -> Keys {
+    Keys::new(Some((Cipher::Aes256Gcm, key.clone())), older.iter().map(|key| (*key).clone()))
+}
+
+/// How the running test stores.
+pub fn stored() -> mingying_blob::Settings {
+    mingying_blob::Settings { reserve: 0, keys: KEYS.with_borrow(Clone::clone), ..Default::default() }
+}
+
+/// As `on_both`, with plain packs and with encrypted ones.
+macro_rules! on_both_and_encrypted {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident : Db) $body:block)+) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn body($db: mingying_db::Db) $body
+
+            mingying_testkit::on_both! {
+                $(#[$meta])*
+                async fn plain(db: Db) {
+                    super::body(db).await;
+                }
+                $(#[$meta])*
+                async fn encrypted(db: Db) {
+                    crate::objects::encrypt();
+                    super::body(db).await;
+                }
+            }
+        }
+    )+};
+}
+pub(crate) use on_both_and_encrypted;
+
 pub async fn open(db: Db, dir: &Path) -> Bench {
-    let blobs = Blobs::open(dir, mingying_blob::Settings { reserve: 0, ..Default::default() }).unwrap();
+    let blobs = Blobs::open(dir, stored()).unwrap();
     open_on(db, blobs).await.unwrap()
 }
 

@@ -5,7 +5,6 @@ use crate::objects::*;
 use mingying_archive::{InstanceRow, Level, Query, SeriesRow, StudyRow, rebuild};
 use mingying_blob::sim::SimDisk;
 use mingying_db::params;
-use mingying_testkit::on_both;
 
 /// Every row that the public functions give, in their order, without row keys.
 pub async fn everything(bench: &Bench) -> Vec<String> {
@@ -42,7 +41,7 @@ pub async fn everything(bench: &Bench) -> Vec<String> {
     all
 }
 
-on_both! {
+on_both_and_encrypted! {
     async fn a_rebuild_gives_the_same_rows_and_tells_nothing_twice(db: Db) {
         let disk = SimDisk::new();
         let bench = open_on(db.clone(), blobs_on(&disk)).await.unwrap();

@@ -5,7 +5,6 @@ use crate::objects::*;
 use crate::rebuild::everything;
 use mingying_archive::{Archive, Housekeeping, Reason, Scrubbed, Settings, Target, rebuild};
 use mingying_blob::sim::SimDisk;
-use mingying_testkit::on_both;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ pub fn replicate(disk: &SimDisk, archive: &Archive, to: &Path) {
     }
 }
 
-on_both! {
+on_both_and_encrypted! {
     async fn damage_is_healed_from_a_replica_and_survives_a_rebuild(db: Db) {
         let disk = SimDisk::new();
         let replica = PathBuf::from("/replica");

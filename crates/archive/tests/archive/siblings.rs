@@ -11,7 +11,6 @@ use mingying_blob::Blobs;
 use mingying_db::Db;
 use mingying_dicom::codec::{self, PixelDescription};
 use mingying_kernel::ManualClock;
-use mingying_testkit::on_both;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// A slice of `side` x `side` pixels that compresses, of `frames` frames.
-fn image(s: u32, i: u32, side: u16, frames: u16) -> Slice {
+pub fn image(s: u32, i: u32, side: u16, frames: u16) -> Slice {
     let mut made = slice(s, 1, i);
     let o = &mut made.object;
     let of_frame = |frame: u16| {
@@ -37,8 +36,8 @@ fn image(s: u32, i: u32, side: u16, frames: u16) -> Slice {
     made
 }
 
-async fn open_in(db: &Db, dir: &Path, clock: &Arc<ManualClock>, max_bytes: u64) -> Bench {
-    let blobs = Blobs::open(dir, mingying_blob::Settings { reserve: 0, ..Default::default() }).unwrap();
+pub async fn open_in(db: &Db, dir: &Path, clock: &Arc<ManualClock>, max_bytes: u64) -> Bench {
+    let blobs = Blobs::open(dir, stored()).unwrap();
     let mut settings = Settings::new(org());
     settings.siblings = Some(dir.join("siblings"));
     settings.sibling = SiblingSettings { max_bytes, threads: 2, reserve: 0, ..SiblingSettings::default() };
@@ -46,7 +45,7 @@ async fn open_in(db: &Db, dir: &Path, clock: &Arc<ManualClock>, max_bytes: u64) 
 }
 
 /// Makes what can be made now.
-async fn make_all(bench: &Bench) -> Vec<SiblingStep> {
+pub async fn make_all(bench: &Bench) -> Vec<SiblingStep> {
     let mut steps = Vec::new();
     loop {
         match bench.archive.next_siblings().await.unwrap() {
@@ -56,7 +55,7 @@ async fn make_all(bench: &Bench) -> Vec<SiblingStep> {
     }
 }
 
-async fn instances(bench: &Bench, study: u32) -> Vec<InstanceRef> {
+pub async fn instances(bench: &Bench, study: u32) -> Vec<InstanceRef> {
     bench.archive.instances_of(&bench.read(), &format!("1.2.3.{study}"), None, None).await.unwrap()
 }
 
@@ -82,7 +81,7 @@ fn packs(dir: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-on_both! {
+on_both_and_encrypted! {
     async fn a_settled_study_gets_siblings_that_are_equal_to_its_originals(db: Db) {
         let dir = tempfile::tempdir().unwrap();
         let clock = mingying_testkit::clock();
@@ -195,7 +194,7 @@ on_both! {
         assert_eq!(make_all(&bench).await.len(), 1);
         bench.archive.close().await;
         let owner = Settings::new(org()).owner;
-        let blobs = Blobs::open(dir.path(), mingying_blob::Settings { reserve: 0, ..Default::default() }).unwrap();
+        let blobs = Blobs::open(dir.path(), stored()).unwrap();
         rebuild(&db, &blobs, &bench.ctx, &[org()], &owner).await.unwrap();
         assert_eq!(bench.count("SELECT COUNT(*) FROM siblings").await, 0);
         let bench = open_in(&db, dir.path(), &clock, 64 << 20).await;

@@ -20,7 +20,7 @@ fn permit<A: mingying_kernel::Action>(bench: &Bench) -> Permit<A> {
 on_both! {
     async fn a_filling_disk_warns_refuses_and_recovers_by_itself(db: Db) {
         let disk = SimDisk::new();
-        let reserve = mingying_blob::Settings { reserve: 100_000, ..mingying_blob::Settings::default() };
+        let reserve = mingying_blob::Settings { reserve: 100_000, ..stored() };
         let blobs = Blobs::open_on(Arc::new(disk.clone()), Path::new("/data"), reserve).unwrap();
         let settings = Settings { warning: 200_000, ..Settings::new(org()) };
         let bench = open_with(db, blobs, clock(), settings).await.unwrap();

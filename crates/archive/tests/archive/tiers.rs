@@ -10,7 +10,6 @@ use mingying_blob::simbucket::{Fault, SimBucket};
 use mingying_blob::{BlobError, Blobs, Bucket, S3, Tier, Tiers};
 use mingying_db::Db;
 use mingying_kernel::{Coded as _, ErrorKind, ManualClock};
-use mingying_testkit::on_both;
 use mingying_testkit::s3::{Line, S3Server, Trouble};
 use object_store::ObjectStoreExt as _;
 use std::path::Path;
@@ -29,7 +28,7 @@ fn settings(replicas: Vec<std::path::PathBuf>) -> Settings {
 
 fn blob_settings(dir: &Path, objects: Option<&Bucket>) -> mingying_blob::Settings {
     let tiers = Tiers { large: Some(dir.join("large")), objects: objects.cloned() };
-    mingying_blob::Settings { pack_size: 6000, reserve: 0, tiers, ..Default::default() }
+    mingying_blob::Settings { pack_size: 6000, reserve: 0, tiers, ..stored() }
 }
 
 fn blobs(dir: &Path, bucket: &Bucket) -> Blobs {
@@ -106,7 +105,7 @@ async fn whole_life(db: Db, dir: &Path, bucket: &Bucket) {
     verify_backup(&whole, None).await.unwrap();
     let empty = mingying_testkit::sqlite().await;
     let there = dir.join("restored");
-    let plain = mingying_blob::Settings { pack_size: 6000, reserve: 0, ..Default::default() };
+    let plain = mingying_blob::Settings { pack_size: 6000, ..stored() };
     restore(&whole, None, &empty.db, &there, plain.clone(), clock.clone(), Settings::new(org())).await.unwrap();
     let again = open_on(empty.db.clone(), Blobs::open(&there, plain.clone()).unwrap()).await.unwrap();
     assert_eq!(everything(&again).await, before);
@@ -165,7 +164,7 @@ async fn whole_life(db: Db, dir: &Path, bucket: &Bucket) {
     assert_eq!(everything(&bench).await, before);
 }
 
-on_both! {
+on_both_and_encrypted! {
     async fn packs_in_an_object_store_change_nothing(db: Db) {
         let dir = tempfile::tempdir().unwrap();
         let bucket = Bucket { patience: LONG, ..SimBucket::new().bucket(&dir.path().join("recall")) };

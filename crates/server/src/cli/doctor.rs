@@ -1,6 +1,7 @@
 //! `mingying doctor`: looks at everything an installation depends on, and says what to do.
 
 use super::PlaceArgs;
+use crate::encryption::needed;
 use crate::{Config, Place, ServerError};
 use jiff::SignedDuration;
 use mingying_blob::Tier;
@@ -50,6 +51,7 @@ pub(super) async fn doctor(args: &PlaceArgs) -> Result<ExitCode, ServerError> {
     disk(&mut findings, &config);
     clock(&mut findings).await;
     tiers(&mut findings, &config).await;
+    encryption(&mut findings, &config);
     fonts(&mut findings, &config).await;
     ports(&mut findings, &config).await;
     match args.open().await {
@@ -124,6 +126,54 @@ async fn tiers(findings: &mut Findings, config: &Config) {
         match probed {
             Ok(()) => findings.good(what, "can be written and read"),
             Err(reason) => findings.bad(what, &reason, advice),
+        }
+    }
+}
+
+/// Whether every pack has its key, and the keys are kept as keys are.
+fn encryption(findings: &mut Findings, config: &Config) {
+    use std::os::unix::fs::MetadataExt as _;
+    let wanted = &config.images.encryption;
+    let keys = match wanted.keys() {
+        Ok(keys) => keys,
+        Err(error) => {
+            let advice = "bring the file back from where its second copy is kept; the server does not start without it";
+            findings.bad("key", &error.to_string(), advice);
+            return;
+        }
+    };
+    for file in wanted.files() {
+        let shown = file.display();
+        if std::fs::metadata(file).is_ok_and(|about| about.mode() & 0o077 != 0) {
+            findings.bad("key", &format!("{shown} can be read by others"), "chmod 600, and see who could read it");
+        }
+        let beside = |folder: &Path| file.starts_with(folder);
+        if beside(&config.data_dir) || config.backup.folder.as_deref().is_some_and(beside) {
+            findings.note("key", &format!("{shown} lies beside what it locks: keep it on another disk"));
+        }
+    }
+    let needed = match needed(config) {
+        Ok(needed) => needed,
+        Err(error) => {
+            findings.bad("key", &error.to_string(), "name every tier that holds packs");
+            return;
+        }
+    };
+    for (key, packs) in needed {
+        match key {
+            Some(id) if !keys.has(id) => findings.bad(
+                "key",
+                &format!("[blob.locked] {packs} packs are encrypted with the key {id}, which is not configured"),
+                "name its file as images.encryption.key_file or in older_key_files; without it they stay unreadable",
+            ),
+            Some(id) if keys.current() == Some(id) => {
+                findings.good("key", &format!("{packs} packs are encrypted with the key {id}"));
+            }
+            Some(id) => findings.note("key", &format!("{packs} packs still need the older key {id}")),
+            None if keys.current().is_some() => {
+                findings.note("key", &format!("{packs} packs are not encrypted: of before, or the newest"));
+            }
+            None => {}
         }
     }
 }

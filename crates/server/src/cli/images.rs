@@ -1,6 +1,7 @@
 //! `mingying import | export | verify | backup | restore`.
 
 use super::PlaceArgs;
+use crate::encryption::explained;
 use crate::images::{Job, Store};
 use crate::{Place, ServerError, control, setup};
 use clap::Args;
@@ -162,7 +163,10 @@ pub(super) async fn restore(args: &PlaceArgs, restore: RestoreArgs) -> Result<Ex
     let how = Place::blob_settings(&config)?;
     let restored = mingying_archive::restore(dir, restore.at, &place.db, &blobs, how, place.clock.clone(), settings)
         .await
-        .map_err(|error| ServerError::Said(error.to_string()))?;
+        .map_err(|error| match error {
+            mingying_archive::BackupError::Blob(error) => explained(error),
+            error => ServerError::Said(error.to_string()),
+        })?;
     println!(
         "state of {}: {} files, {} rows restored into {}",
         restored.made_at.to_rfc3339(),

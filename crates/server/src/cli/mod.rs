@@ -2,6 +2,7 @@
 
 mod doctor;
 mod images;
+mod keys;
 mod peers;
 mod serve;
 mod users;
@@ -63,6 +64,9 @@ enum Command {
     Backup(images::BackupArgs),
     /// Make an installation from a backup; the data folder must be empty
     Restore(images::RestoreArgs),
+    /// Master keys of encrypted images
+    #[command(subcommand)]
+    Key(keys::KeyCommand),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -143,6 +147,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, ServerError> {
         Command::Verify => images::verify(&cli.place).await,
         Command::Backup(args) => images::backup(&cli.place, args).await,
         Command::Restore(args) => images::restore(&cli.place, args).await,
+        Command::Key(command) => keys::run(&command),
         Command::Openapi => {
             let text = mingying_http::document().to_pretty_json();
             println!("{}", text.map_err(|error| ServerError::Said(error.to_string()))?);
