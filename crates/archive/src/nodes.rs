@@ -448,7 +448,13 @@ impl Archive {
         for (mut row, seen) in nodes.orphans() {
             for folder in nodes.folders(&row) {
                 // The folder of the same name on this machine may be another store's.
-                if self.blobs().open_store(&folder, row.store).is_err() || !nodes.hold(row.store, &folder)? {
+                if let Err(error) = self.blobs().open_store(&folder, row.store) {
+                    if let BlobError::Locked(_) = error {
+                        tracing::warn!(node = seen.name, %error, "the store of a dead node is left to a node with its key");
+                    }
+                    continue;
+                }
+                if !nodes.hold(row.store, &folder)? {
                     continue;
                 }
                 row.folder = folder;

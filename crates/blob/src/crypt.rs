@@ -45,7 +45,7 @@ pub(crate) const BLOCK: usize = 2 * SECRET + TAG + NONCE + WRAPPED + 4;
 const WRAPPED: usize = ID + NONCE + SECRET + TAG;
 /// Master key's id and cipher.
 const ID: usize = 12;
-/// Data keys kept unwrapped.
+/// Data keys kept unwrapped while the process lives.
 const KNOWN: usize = 1024;
 
 /// How what is written is encrypted.

@@ -79,10 +79,20 @@ pub(crate) fn explained(error: BlobError) -> ServerError {
     ))
 }
 
-/// How many packs need which key.
+/// How many packs in the data folder need which key.
 pub(crate) fn needed(config: &Config) -> Result<BTreeMap<Option<mingying_blob::KeyId>, u64>, ServerError> {
     let tiers = config.images.tiers.open(&config.data_dir)?;
-    Ok(keys_needed(&config.data_dir.join("blobs"), &tiers)?)
+    let mut needed = BTreeMap::new();
+    for number in 1_u32.. {
+        let folder = crate::setup::blobs_folder(&config.data_dir, number);
+        if !folder.exists() {
+            break;
+        }
+        for (key, packs) in keys_needed(&folder, &tiers)? {
+            *needed.entry(key).or_default() += packs;
+        }
+    }
+    Ok(needed)
 }
 
 #[cfg(test)]

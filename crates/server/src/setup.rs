@@ -105,15 +105,14 @@ impl Place {
     }
 
     fn blobs(&self, config: &Config) -> Result<Blobs, ServerError> {
-        Blobs::open(&self.data_dir.join("blobs"), Self::blob_settings(config)?).map_err(explained)
+        Blobs::open(&blobs_folder(&self.data_dir, 1), Self::blob_settings(config)?).map_err(explained)
     }
 
     /// The store that this node writes. One that another node has taken over is never written again; then the next
     /// folder begins a new one.
     async fn own_blobs(&self, config: &Config, nodes: &Arc<Nodes>) -> Result<Blobs, ServerError> {
         for number in 1_u32.. {
-            let name = if number == 1 { "blobs".to_owned() } else { format!("blobs-{number}") };
-            let dir = self.data_dir.join(name);
+            let dir = blobs_folder(&self.data_dir, number);
             let blobs = Blobs::open(&dir, Self::blob_settings(config)?).map_err(explained)?;
             if nodes.claim(StoreKind::Originals, blobs.store(), &dir).await? {
                 blobs.connect(Peers::neighbours(nodes.clone(), &self.data_dir)?);
@@ -194,6 +193,11 @@ impl Place {
     pub fn operator(&self) -> Ctx {
         self.access.system("command-line")
     }
+}
+
+/// Where packs are written: the first of these folders that no other node has taken over.
+pub(crate) fn blobs_folder(data_dir: &Path, number: u32) -> PathBuf {
+    data_dir.join(if number == 1 { "blobs".to_owned() } else { format!("blobs-{number}") })
 }
 
 /// The key of sealed secrets, made at the first start. Losing it costs the second factors, nothing else.

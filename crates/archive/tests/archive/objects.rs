@@ -120,9 +120,13 @@ thread_local! {
     static KEYS: RefCell<Keys> = RefCell::default();
 }
 
-/// From here on the running test encrypts what it stores.
+/// From here on the running test encrypts what it stores, with a key of its own.
 pub fn encrypt() {
-    KEYS.set(with_key(&new_key(), &[]));
+    encrypt_with(with_key(&new_key(), &[]));
+}
+
+pub fn encrypt_with(keys: Keys) {
+    KEYS.set(keys);
 }
 
 pub fn new_key() -> MasterKey {

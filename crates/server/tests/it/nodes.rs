@@ -22,14 +22,14 @@ async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
     panic!("never: {what}");
 }
 
-struct Node {
-    server: Option<Server>,
+pub(crate) struct Node {
+    pub(crate) server: Option<Server>,
     url: String,
     token: String,
     client: Client,
 }
 
-fn command(dir: &Path, name: &str) -> Command {
+pub(crate) fn command(dir: &Path, name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mingying"));
     command
         .env_clear()
@@ -50,7 +50,7 @@ fn configure(dir: &Path, name: &str, database: &str, endpoint: &str) {
 }
 
 impl Node {
-    fn start(dir: &Path, name: &str, token: &str) -> Self {
+    pub(crate) fn start(dir: &Path, name: &str, token: &str) -> Self {
         let (server, lines) = serve_with(command(dir, name), &[]);
         let line = lines.iter().find(|line| line.starts_with("web ")).unwrap();
         let url = line.split_whitespace().nth(1).unwrap().trim_end_matches('/').to_owned();
@@ -61,7 +61,7 @@ impl Node {
         Self { server: Some(server), url, token: token.to_owned(), client }
     }
 
-    async fn store(&self, study: u32, number: u32) {
+    pub(crate) async fn store(&self, study: u32, number: u32) {
         let body = [&b"--b\r\nContent-Type: application/dicom\r\n\r\n"[..], &image(study, number), b"\r\n--b--"];
         let response = self
             .client
@@ -101,7 +101,7 @@ impl Node {
         Ok(body[begin..end].strip_suffix(b"\r\n").unwrap_or(&body[begin..end]).to_vec())
     }
 
-    async fn has(&self, study: u32, number: u32) -> bool {
+    pub(crate) async fn has(&self, study: u32, number: u32) -> bool {
         match self.read(study, number).await {
             Ok(bytes) => {
                 assert!(bytes == image(study, number), "not what was sent");
@@ -218,7 +218,7 @@ async fn a_killed_nodes_images_are_served_by_the_other() {
 }
 
 /// A small CT image as a Part 10 file.
-fn image(study: u32, number: u32) -> Vec<u8> {
+pub(crate) fn image(study: u32, number: u32) -> Vec<u8> {
     const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
     let (study, series) = (format!("1.2.3.{study}"), format!("1.2.3.{study}.1"));
     let sop = format!("{series}.{number}");
