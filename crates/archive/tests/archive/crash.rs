@@ -5,6 +5,7 @@ use mingying_archive::{Attributes, Level, Query};
 use mingying_blob::sim::SimDisk;
 use mingying_blob::{Blobs, Settings};
 use mingying_db::Db;
+use mingying_testkit::on_both;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
