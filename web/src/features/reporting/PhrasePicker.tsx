@@ -38,6 +38,8 @@ export function PhrasePicker(props: Props) {
       onOpenChange={setOpen}
       trigger="click"
       placement="bottomLeft"
+      arrow={false}
+      classNames={{ root: css.pickerPopup ?? "" }}
       destroyOnHidden
       content={
         <Picker
